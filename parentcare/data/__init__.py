@@ -1,0 +1,1 @@
+"""From papers to records, and from records to the three parts of the data."""

@@ -1,0 +1,106 @@
+"""Every chart. A plot function returns a Figure; only `save_figure` writes."""
+
+import io
+from pathlib import Path
+
+import matplotlib
+from matplotlib import font_manager
+from matplotlib.figure import Figure
+
+from parentcare.manifest import write_atomically
+
+FONT = Path(__file__).parent / "fonts" / "NanumGothic.ttf"
+BLUE, ORANGE, GREY = "#2a5d9f", "#d1661a", "#8a8f98"
+WIDTH_INCHES, HEIGHT_INCHES, DPI = 8.0, 4.5, 150
+
+font_manager.fontManager.addfont(FONT)
+matplotlib.rcParams.update(
+    {
+        "font.family": ["NanumGothic", "DejaVu Sans"],
+        "axes.unicode_minus": False,
+        "axes.spines.top": False,
+        "axes.spines.right": False,
+        "axes.titlelocation": "left",
+        "font.size": 10,
+        "figure.facecolor": "white",
+    }
+)
+
+
+def new_figure(title: str, note: str, height_inches: float = HEIGHT_INCHES):
+    """Return (figure, axes) with a title, and `note` at the foot: whose run this is, n and seed."""
+    figure = Figure(figsize=(WIDTH_INCHES, height_inches), layout="constrained")
+    axes = figure.add_subplot()
+    axes.set_title(title, fontsize=12, fontweight="normal", pad=10)
+    figure.supxlabel(note, x=0.01, ha="left", fontsize=8, color="#555555")
+    return figure, axes
+
+
+def save_figure(figure: Figure, path: Path, run: str, data_sha256: str, seed: int) -> Path:
+    """Return `path` after writing the figure there as PNG, with run, data hash and seed in its metadata."""
+    buffer = io.BytesIO()
+    metadata = {"Software": None, "Run": run, "Data-SHA256": data_sha256, "Seed": str(seed)}
+    figure.savefig(buffer, format="png", dpi=DPI, metadata=metadata)
+    return write_atomically(path, buffer.getvalue())
+
+
+def source_note(run: str, demo: bool, synthetic: bool, **numbers) -> str:
+    """Return the foot line of a figure: the run, its numbers, and a plain warning where one is due."""
+    counted = " · ".join(f"{name} {value}" for name, value in {"run": run, **numbers}.items())
+    warnings = ["합성 논문"] * synthetic + ["데모 모델: 작업 흐름만 보이며 한국어 성능이 아님"] * demo
+    return counted + (f" · [{' / '.join(warnings)}]" if warnings else "")
+
+
+def plot_keywords(counts: list[tuple[str, int]], documents: int, note: str) -> Figure:
+    """Return a bar chart of (keyword, number of documents), most frequent on top."""
+    figure, axes = new_figure("논문에 자주 나온 핵심어", note, height_inches=max(4.5, 0.27 * len(counts) + 1.2))
+    words, numbers = zip(*reversed(counts), strict=True)
+    bars = axes.barh(words, numbers, color=BLUE)
+    axes.bar_label(bars, labels=[f"{n} ({n / documents:.0%})" for n in numbers], padding=3, fontsize=8)
+    axes.set_xlabel(f"핵심어가 나온 논문 수 (전체 {documents}편)")
+    axes.set_xlim(0, max(numbers) * 1.12)
+    axes.margins(y=0.01)
+    return figure
+
+
+def plot_token_lengths(
+    prompt_tokens: list[int], summary_tokens: list[int], limit: int, tokenizer: str, note: str
+) -> Figure:
+    """Return the distribution of prompt and prompt + summary lengths in tokens, with the limit."""
+    totals = [p + s for p, s in zip(prompt_tokens, summary_tokens, strict=True)]
+    over = sum(total > limit for total in totals)
+    figure, axes = new_figure(f"프롬프트와 요약의 길이: {len(totals)}건 가운데 {over}건을 줄여야 함", note)
+    edges = [max(totals) * i / 40 for i in range(41)]
+    axes.hist(totals, bins=edges, color=BLUE, label="프롬프트 + 요약")
+    axes.hist(summary_tokens, bins=edges, histtype="step", color=ORANGE, linewidth=1.8, hatch="//", label="요약")
+    axes.axvline(limit, color="black", linestyle="--", linewidth=1)
+    axes.annotate(f" 한도 {limit:,}", (limit, axes.get_ylim()[1] * 0.95), fontsize=9)
+    axes.set_xlabel(f"토큰 수 ({tokenizer})")
+    axes.set_ylabel("레코드 수")
+    axes.legend(frameon=False)
+    return figure
+
+
+def smooth(values: list[float], weight: float = 0.8) -> list[float]:
+    """Return the exponential moving average, corrected for its start; the first value is kept."""
+    smoothed, total, norm = [], 0.0, 0.0
+    for value in values:
+        total, norm = weight * total + (1 - weight) * value, weight * norm + (1 - weight)
+        smoothed.append(total / norm)
+    return smoothed
+
+
+def plot_loss(log: list[dict], note: str) -> Figure:
+    """Return training loss (raw and smoothed) and validation loss over optimizer steps, from log.jsonl rows."""
+    train = [(row["step"], row["loss"]) for row in log if "loss" in row]
+    validation = [(row["step"], row["eval_loss"]) for row in log if "eval_loss" in row]
+    figure, axes = new_figure("미세조정 손실", note)
+    steps, losses = zip(*train, strict=True)
+    axes.plot(steps, losses, color=BLUE, alpha=0.35, linewidth=1, label="학습 손실")
+    axes.plot(steps, smooth(list(losses)), color=BLUE, linewidth=2, label="학습 손실 (지수 이동 평균 0.8)")
+    if validation:
+        axes.plot(*zip(*validation, strict=True), color=ORANGE, linestyle="--", marker="o", label="검증 손실")
+    axes.set_xlabel("옵티마이저 단계 (8개 시퀀스씩)")
+    axes.set_ylabel("손실 (nats / 응답 토큰)")
+    axes.legend(frameon=False)
+    return figure

@@ -1,0 +1,126 @@
+"""Which device this machine offers, and which base, limits and steps follow from it."""
+
+import os
+import shutil
+from pathlib import Path
+
+from parentcare.manifest import HOME, run_folder
+
+RECIPE_BASE = "unsloth/qwen2.5-7b-instruct-bnb-4bit"
+RECIPE_DOWNLOAD_GB = 5.5
+MINIMUM_CARD_GIB = 7.5
+DEMO_RUN, RECIPE_RUN = "demo", "qwen2.5-7b"
+DEMO_SETTINGS = {"max_seq_length": 512, "max_steps": 30}
+
+
+def choose_device(wanted: str = "auto") -> str:
+    """Return 'cuda' or 'cpu'. Raises RuntimeError for a GPU that is there but cannot be used."""
+    import torch
+
+    if wanted not in ("auto", "cuda", "cpu"):
+        raise ValueError(f"DEVICE is {wanted!r}; use 'auto', 'cuda' or 'cpu'")
+    forced = os.environ.get("UNSLOTH_FORCE_CPU") == "1"
+    usable = torch.cuda.is_available() and not forced
+    if wanted == "cpu" and usable:
+        raise RuntimeError("DEVICE is 'cpu' on a machine with a GPU: start it with `python3 run.py --demo` instead")
+    if usable:
+        return "cuda"
+    present = Path("/proc/driver/nvidia/version").exists() and not forced
+    if present or wanted == "cuda":
+        raise RuntimeError(
+            f"{'an NVIDIA driver is here, but' if present else 'DEVICE is cuda and'} torch {torch.__version__} sees no "
+            "GPU: check `nvidia-smi` and that torch has a CUDA build for this driver, or use `python3 run.py --demo`"
+        )
+    return "cpu"
+
+
+def name_run(run: str, device: str) -> str:
+    """Return the name of the run folder: the one given, else 'demo' on a CPU and 'qwen2.5-7b' on a GPU."""
+    return run or (DEMO_RUN if device == "cpu" else RECIPE_RUN)
+
+
+def settle_recipe(recipe: dict, run: str, device: str) -> tuple[str, dict]:
+    """Return (run name, what is used of the recipe's base, limit and steps on this device).
+
+    On a CPU the recipe's 7B base gives way to the demo's, with its own limit and steps; any other
+    base, and every setting that was changed from the recipe's, is used as given.
+    """
+    demo = device == "cpu" and recipe["base_model"] == RECIPE_BASE
+    run = name_run(run, device)
+    used = dict(recipe)
+    if demo:
+        used["base_model"] = str(run_folder(run) / "base")
+        if recipe["max_seq_length"] == 2048:
+            used["max_seq_length"] = DEMO_SETTINGS["max_seq_length"]
+        if recipe.get("max_steps") == -1:
+            used["max_steps"] = DEMO_SETTINGS["max_steps"]
+    used["demo"] = demo
+    used["load_in_4bit"] = device == "cuda"
+    return run, used
+
+
+def describe_choice(recipe: dict, used: dict, device: str) -> str:
+    """Return the lines 'recipe → used' for what differs by device, and why."""
+    why = "a CUDA GPU" if device == "cuda" else "no GPU here, so the tiny demo model" if used["demo"] else "a CPU"
+    names = [name for name in ("base_model", "max_seq_length", "max_steps") if name in recipe]
+    shown = {name: _inside_home(used[name]) for name in names}
+    return "\n".join([f"device: {device} ({why})", *(f"{name}: {recipe[name]} → {shown[name]}" for name in names)])
+
+
+def choose_dtype(precision: str, device: str):
+    """Return the torch dtype for 'bf16', 'fp16' or 'float32'; for 'auto', what the device has."""
+    import torch
+
+    names = {"bf16": torch.bfloat16, "fp16": torch.float16, "float32": torch.float32}
+    if precision != "auto" and precision not in names:
+        raise ValueError(f"PRECISION is {precision!r}; use 'auto', {', '.join(map(repr, names))}")
+    if precision != "auto":
+        return names[precision]
+    if device == "cpu":
+        return torch.float32
+    return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
+
+
+def quiet_progress_bars() -> None:
+    """Switch off the bars that a saved notebook would show frozen; the download's bar stays."""
+    import datasets
+    from transformers.utils import logging
+
+    datasets.disable_progress_bars()
+    logging.disable_progress_bar()
+    logging.set_verbosity_error()
+
+
+def load_tokenizer(base_model: str):
+    """Return the base's tokenizer. Raises FileNotFoundError or OSError that says what to do."""
+    from transformers import AutoTokenizer
+
+    try:
+        return AutoTokenizer.from_pretrained(base_model)
+    except OSError as error:
+        raise OSError(
+            f"the tokenizer of {_inside_home(base_model)} could not be loaded ({str(error).splitlines()[0]}): "
+            "check the network, set BASE_MODEL to a folder, or use `python3 run.py --demo`"
+        ) from error
+
+
+def describe_card(used: dict) -> str:
+    """Return what a download and the card will ask for. Raises RuntimeError for a card too small."""
+    import torch
+
+    free, total = (n / 2**30 for n in torch.cuda.mem_get_info())
+    if total < MINIMUM_CARD_GIB:
+        raise RuntimeError(
+            f"the card has {total:.1f} GiB, the 4-bit 7B needs {MINIMUM_CARD_GIB} GiB; use `python3 run.py --demo`"
+        )
+    cache = Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface"))
+    lines = [f"{torch.cuda.get_device_name()}: {free:.1f} of {total:.1f} GiB free"]
+    if not Path(used["base_model"]).exists():
+        disk = shutil.disk_usage(cache if cache.exists() else Path.home()).free / 1e9
+        lines.append(f"the base is a download of {RECIPE_DOWNLOAD_GB} GB into {cache} ({disk:.0f} GB free there)")
+        lines.append("no login is needed")
+    return "\n".join(lines)
+
+
+def _inside_home(path: str) -> str:
+    return os.path.relpath(path, HOME) if str(path).startswith(str(HOME)) else str(path)

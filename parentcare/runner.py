@@ -1,0 +1,128 @@
+"""Executing one notebook with papermill in a process of its own, and telling how far it is."""
+
+import json
+import os
+import queue
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+from parentcare.manifest import (
+    HOME,
+    REPOSITORY,
+    format_seconds,
+    notebook_path,
+    read_json,
+    read_run,
+    run_folder,
+    short_path,
+)
+
+CELL = re.compile(r"^Executing Cell (\d+)-+$")
+SHOWN = re.compile(r"^(step|row) +\d")
+
+
+def execute(notebook: str, run: str, parameters: dict, limit_seconds: float) -> Path:
+    """Return the executed copy. Raises SystemExit with the cell and the error's last lines."""
+    copy = run_folder(run) / "notebooks" / f"{notebook}.ipynb"
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "papermill", str(notebook_path(notebook)), str(copy), "-k", "python3"]
+    command += ["--log-output", "--no-progress-bar", "--no-request-save-on-cell-execute"]
+    command += ["--parameters_yaml", json.dumps(parameters)]
+    environment = os.environ | {
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+        "TQDM_DISABLE": "1",
+        "JUPYTER_PLATFORM_DIRS": "1",
+    }
+    process = subprocess.Popen(
+        command,
+        cwd=REPOSITORY / "notebooks",
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        cell, last_lines = _follow(process, notebook, run, limit_seconds)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    if process.wait() != 0:
+        sys.exit(_describe_failure(notebook, copy, cell, last_lines, limit_seconds))
+    return copy
+
+
+def _follow(process, notebook: str, run: str, limit_seconds: float) -> tuple[int, list[str]]:
+    """Return (the last cell that was begun, the output's last lines) when the process has ended."""
+    lines: queue.Queue = queue.Queue()
+    threading.Thread(target=lambda: [*map(lines.put, process.stdout), lines.put(None)], daemon=True).start()
+    total, started = len(json.loads(notebook_path(notebook).read_text(encoding="utf-8"))["cells"]), time.time()
+    expected, cell, last = expected_seconds(notebook, run), 0, []
+    while True:
+        if time.time() - started > limit_seconds:
+            last.append(f"stopped: it ran longer than the limit of {limit_seconds / 60:.0f} minutes (--time-limit)")
+            return cell, last
+        try:
+            line = lines.get(timeout=1)
+        except queue.Empty:
+            continue
+        if line is None:
+            return cell, last
+        line = line.rstrip()
+        last = [*last[-39:], line]
+        if match := CELL.match(line):
+            cell = int(match[1])
+            _show(f"{notebook}  cell {cell} of {total}  {_times(time.time() - started, expected)}")
+        elif SHOWN.match(line):
+            _show(f"{notebook}  {line}")
+
+
+def expected_seconds(notebook: str, run: str) -> float | None:
+    """Return how long the notebook took the last time, in this run or in the published one of its name."""
+    published = read_json(REPOSITORY / "outputs" / "published" / run / "run.json", {"notebooks": {}})
+    for content in (read_run(run), published):
+        if notebook in content["notebooks"]:
+            return content["notebooks"][notebook]["seconds"]
+    return None
+
+
+def print_summary(run: str, notebooks: list[str], ran: list[str], seconds: float) -> None:
+    """Print what each notebook wrote, and where the time went."""
+    sections = read_run(run)["notebooks"]
+    print(f"\n{'notebook':<18} {'time':>7}  written")
+    for notebook in notebooks:
+        section = sections.get(notebook, {"seconds": 0, "writes": {}})
+        took = format_seconds(section["seconds"]) if notebook in ran else "skipped"
+        for row, path in enumerate(section["writes"] or ["nothing"]):
+            print(f"{notebook if row == 0 else '':<18} {took if row == 0 else '':>7}  {path}")
+    print(f"{'in all':<18} {format_seconds(seconds):>7}  {short_path(HOME / 'outputs' / run)}/run.json")
+
+
+def _describe_failure(notebook: str, copy: Path, cell: int, last_lines: list[str], limit_seconds: float) -> str:
+    """Return the notebook, the cell's first line, the last lines of the error, and the executed copy."""
+    source, error = "", []
+    for index, found in enumerate((read_json(copy, {}) or {}).get("cells", []), start=1):
+        for output in found.get("outputs", []):
+            if output["output_type"] == "error":
+                cell, source = index, next(iter("".join(found["source"]).splitlines()), "")
+                error = [f"{output['ename']}: {output['evalue']}"]
+    tail = "\n".join(error or last_lines[-12:])
+    return f"\n{notebook} failed in cell {cell}: {source}\n{tail}\nThe executed copy: {short_path(copy)}"
+
+
+def _times(seconds: float, expected: float | None) -> str:
+    left = f", about {format_seconds(max(0, expected - seconds))} left" if expected else ""
+    return format_seconds(seconds) + left
+
+
+def _show(line: str) -> None:
+    """Print the line; on a terminal it takes the place of the last one."""
+    if sys.stdout.isatty():
+        print(f"\r\033[K{line[:110]}", end="" if "cell" in line else "\n", flush=True)
+    else:
+        print(line, flush=True)

@@ -1,0 +1,167 @@
+#!/usr/bin/env python3
+"""Run the workflow on a fresh machine with nothing but CPython ≥ 3.11 and pip.
+
+python3 run.py [--with 05,06] [--demo] [--run NAME] [--from 03] [--fresh] [--set NAME=VALUE]
+python3 run.py test                  ruff and pytest
+python3 run.py publish --run NAME    images/, committed notebook outputs and the READMEs' blocks, from one run
+"""
+
+from __future__ import annotations  # an older Python must get as far as the sentence that says so
+
+import argparse
+import ast
+import os
+import platform
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+sys.path.insert(0, str(ROOT))
+MAIN_NOTEBOOKS = ("01_build_dataset", "02_explore_data", "03_finetune", "04_evaluate")
+EXTRA_NOTEBOOKS = {"05": ("05_ask_papers", "ask"), "06": ("06_export", "export")}
+TIME_LIMIT_MINUTES = {"cpu": 60, "cuda": 24 * 60}
+
+
+def parse_arguments(words: list[str] | None = None) -> argparse.Namespace:
+    """Return the parsed command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("command", nargs="?", choices=("run", "test", "publish"), default="run")
+    parser.add_argument(
+        "--with", dest="extras", default="", metavar="05,06", help="further notebooks, with their packages"
+    )
+    parser.add_argument("--demo", action="store_true", help="the tiny model on the CPU, also where there is a GPU")
+    parser.add_argument("--run", default="", metavar="NAME", help="name of the run folder under outputs/")
+    parser.add_argument("--from", dest="start", default="", metavar="03", help="start at this notebook")
+    parser.add_argument("--fresh", action="store_true", help="make everything again, finished or not")
+    parser.add_argument("--set", dest="settings", action="append", default=[], metavar="NAME=VALUE")
+    parser.add_argument("--time-limit", type=float, default=0, metavar="MINUTES", help="for each notebook")
+    return parser.parse_args(words)
+
+
+def choose_notebooks(arguments: argparse.Namespace) -> list[str]:
+    """Return the notebooks to run, in order. Raises SystemExit for a number that is none."""
+    numbers = [number for number in arguments.extras.split(",") if number]
+    unknown = [number for number in numbers if number not in EXTRA_NOTEBOOKS]
+    if unknown:
+        sys.exit(f"--with {arguments.extras}: {', '.join(unknown)} unknown; choose from {', '.join(EXTRA_NOTEBOOKS)}")
+    names = [*MAIN_NOTEBOOKS, *(EXTRA_NOTEBOOKS[number][0] for number in sorted(numbers))]
+    names = [name for name in names if (ROOT / "notebooks" / f"{name}.ipynb").exists()]
+    if arguments.start and not any(name.startswith(arguments.start) for name in names):
+        sys.exit(f"--from {arguments.start}: no such notebook; choose from {', '.join(name[:2] for name in names)}")
+    first = next((i for i, name in enumerate(names) if arguments.start and name.startswith(arguments.start)), 0)
+    return names[first:]
+
+
+def parse_settings(settings: list[str], notebooks: list[str]) -> dict[str, dict]:
+    """Return notebook → overridden parameters. Raises SystemExit that lists the known names."""
+    from parentcare.manifest import notebook_parameters
+
+    known = {notebook: notebook_parameters(notebook) for notebook in notebooks}
+    chosen: dict[str, dict] = {notebook: {} for notebook in notebooks}
+    for setting in settings:
+        name, equals, value = setting.partition("=")
+        owners = [notebook for notebook in notebooks if name in known[notebook]]
+        if not owners or not equals:
+            lists = "\n".join(f"  {notebook}: {', '.join(known[notebook])}" for notebook in notebooks)
+            sys.exit(f"--set {setting}: expected NAME=VALUE with one of these names\n{lists}")
+        for notebook in owners:
+            chosen[notebook][name] = _literal(value)
+    return chosen
+
+
+def run_workflow(arguments: argparse.Namespace) -> None:
+    """Run what is not current, each notebook in a process of its own, and print what was written."""
+    from parentcare.model.loading import choose_device, name_run
+    from parentcare.runner import execute, print_summary
+
+    notebooks = choose_notebooks(arguments)
+    overrides = parse_settings(arguments.settings, notebooks)
+    environment = _demo_environment() if arguments.demo else {}
+    os.environ.update(environment)
+    device = choose_device()
+    run = name_run(arguments.run, device)
+    limit = arguments.time_limit or TIME_LIMIT_MINUTES[device]
+    print(f"run '{run}' on {'the CPU' if device == 'cpu' else 'the GPU'}: {', '.join(name[:2] for name in notebooks)}")
+    started, ran = time.time(), []
+    for notebook in notebooks:
+        if not _is_done(notebook, run, overrides[notebook], arguments.fresh):
+            execute(notebook, run, overrides[notebook] | _common(notebook, run, arguments), limit * 60)
+            ran.append(notebook)
+    print_summary(run, notebooks, ran, time.time() - started)
+
+
+def _is_done(notebook: str, run: str, overrides: dict, fresh: bool) -> bool:
+    """Return whether the notebook's outputs stand, and say so. Raises SystemExit for a finished run that differs."""
+    from parentcare.manifest import check_current
+
+    state, reasons = check_current(notebook, run, overrides)
+    if fresh or state == "missing":
+        return False
+    if state == "stale" and notebook.startswith("03"):
+        sys.exit(
+            f"run '{run}' is finished and was made differently: {'; '.join(reasons)}.\n"
+            "It is not overwritten unasked: --fresh makes it again, --run NEW keeps it and makes another"
+        )
+    if state == "edited":
+        print(f"{notebook}  kept: {', '.join(reasons)} changed by hand after it was written; --fresh makes it again")
+    if state == "current":
+        print(f"{notebook}  skipped: already done, nothing has changed")
+    if state == "stale":
+        print(f"{notebook}  again, because {'; '.join(reasons)}")
+    return state != "stale"
+
+
+def _common(notebook: str, run: str, arguments: argparse.Namespace) -> dict:
+    """Return RUN and FRESH where the notebook has these parameters."""
+    from parentcare.manifest import notebook_parameters
+
+    return {k: v for k, v in {"RUN": run, "FRESH": arguments.fresh}.items() if k in notebook_parameters(notebook)}
+
+
+def _demo_environment() -> dict[str, str]:
+    """Return what makes torch and unsloth leave a GPU alone."""
+    return {"CUDA_VISIBLE_DEVICES": "", "UNSLOTH_FORCE_CPU": "1"}
+
+
+def _literal(value: str):
+    try:
+        return ast.literal_eval(value)
+    except (ValueError, SyntaxError):
+        return value
+
+
+def run_tests() -> int:
+    """Return the exit code of ruff and pytest."""
+    commands = (["ruff", "check", "."], ["ruff", "format", "--check", "."], ["pytest"])
+    codes = [subprocess.run([sys.executable, "-m", *command], cwd=ROOT).returncode for command in commands]
+    return next((code for code in reversed(codes) if code), 0)
+
+
+def main() -> int:
+    """Return the exit code of the command on the command line."""
+    arguments = parse_arguments()
+    if platform.system() != "Linux":
+        sys.exit("ParentCare runs on Linux and on WSL2; this is " + platform.system())
+    if sys.version_info < (3, 11):  # noqa: UP036
+        sys.exit(f"Python 3.11 or newer is needed; {sys.executable} is {platform.python_version()}")
+    from parentcare.environment import enter_environment
+
+    chosen = [EXTRA_NOTEBOOKS[number][1] for number in arguments.extras.split(",") if number in EXTRA_NOTEBOOKS]
+    enter_environment(chosen + (["dev"] if arguments.command == "test" else []))
+    if arguments.command == "test":
+        return run_tests()
+    if arguments.command == "publish":
+        from parentcare.publish import publish_run
+
+        return publish_run(arguments.run or "demo")
+    run_workflow(arguments)
+    return 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit("\nstopped; the same command goes on from here")

@@ -43,6 +43,6 @@ def _pip(arguments: list[str]) -> None:
     done = subprocess.run([sys.executable, "-m", "pip", "install", "-q", *arguments], capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(
-            "설치에 실패했습니다. 런타임 → 세션 다시 시작 뒤 이 셀부터 다시 실행하십시오. 그래도 안 되면 아래 내용을 이슈로 알려 주십시오.\n"
-            + done.stderr[-1500:]
+            "설치에 실패했습니다. 런타임 → 세션 다시 시작 뒤 이 셀부터 다시 실행하십시오. "
+            "그래도 안 되면 아래 내용을 이슈로 알려 주십시오.\n" + done.stderr[-1500:]
         )

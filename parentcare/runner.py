@@ -1,5 +1,6 @@
 """Executing one notebook with papermill in a process of its own, and telling how far it is."""
 
+import ctypes
 import json
 import os
 import queue
@@ -46,6 +47,7 @@ def execute(notebook: str, run: str, parameters: dict, limit_seconds: float) -> 
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
+        preexec_fn=_die_with_parent,
     )
     try:
         cell, last_lines = _follow(process, notebook, run, limit_seconds)
@@ -55,6 +57,11 @@ def execute(notebook: str, run: str, parameters: dict, limit_seconds: float) -> 
     if process.wait() != 0:
         sys.exit(_describe_failure(notebook, copy, cell, last_lines, limit_seconds))
     return copy
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to end this process when run.py is killed: no second writer stays behind."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def _follow(process, notebook: str, run: str, limit_seconds: float) -> tuple[int, list[str]]:

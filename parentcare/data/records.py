@@ -43,7 +43,7 @@ def read_records(
     for number, line in _lines(Path(path), counts):
         try:
             row = parse_row(line)
-            keys.update(row)
+            keys.update(row.keys())
             records.append(check_row(row, text_field, summary_field, counts))
         except RejectedRow as error:
             rejected.append(describe_rejected(number, str(error), line))

@@ -9,13 +9,14 @@ from pathlib import Path
 from parentcare.manifest import read_json, sha256, write_json
 
 VOCABULARY_SIZE = 4_096
-PRETRAIN_STEPS = 150
-PRETRAIN_BATCH, PRETRAIN_TOKENS = 8, 256
-PRETRAIN_LEARNING_RATE = 2e-3
+# Of the shapes tried, the one with the lowest held-out loss for a minute of two cores: small, short windows, large steps.
+PRETRAIN_STEPS = 400
+PRETRAIN_BATCH, PRETRAIN_TOKENS = 16, 64
+PRETRAIN_LEARNING_RATE = 8e-3
 SHAPE = {
-    "hidden_size": 256,
-    "intermediate_size": 768,
-    "num_hidden_layers": 4,
+    "hidden_size": 128,
+    "intermediate_size": 384,
+    "num_hidden_layers": 2,
     "num_attention_heads": 4,
     "num_key_value_heads": 2,
     "max_position_embeddings": 2_048,
@@ -49,7 +50,7 @@ def train_tokenizer(records: list[dict], folder: Path):
 def pretrain_base(records: list[dict], folder: Path, seed: int, steps: int = PRETRAIN_STEPS, report=print) -> Path:
     """Return `folder` with the weights of a tiny Qwen2 trained as a language model on `records`.
 
-    The tokenizer must be there (02 makes it). Takes about 75 seconds on two cores; weights that are
+    The tokenizer must be there (02 makes it). Takes about 40 seconds on two cores; weights that are
     already there are kept, unless the tokenizer changed. The mean loss of the last ten steps goes to
     pretraining.json beside them.
     """
@@ -85,8 +86,8 @@ def _train_language_model(model, stream, steps: int, report) -> list[float]:
     """Return the loss of each step of next-token training on random windows of `stream` (tokens,)."""
     import torch
 
-    optimizer = torch.optim.AdamW(model.parameters(), lr=PRETRAIN_LEARNING_RATE, weight_decay=0.1)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, PRETRAIN_LEARNING_RATE, total_steps=steps)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=PRETRAIN_LEARNING_RATE, betas=(0.9, 0.95), weight_decay=0.1)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, PRETRAIN_LEARNING_RATE, total_steps=steps, pct_start=0.1)
     losses, started = [], time.time()
     for step in range(1, steps + 1):
         starts = torch.randint(0, len(stream) - PRETRAIN_TOKENS, (PRETRAIN_BATCH,)).tolist()
@@ -98,7 +99,7 @@ def _train_language_model(model, stream, steps: int, report) -> list[float]:
         schedule.step()
         optimizer.zero_grad()
         losses.append(loss.item())
-        if step % 30 == 0 or step == steps:
+        if step % 80 == 0 or step == steps:
             seconds = time.time() - started
             report(f"step {step:>3} of {steps}  loss {loss.item():.2f}  {seconds / step * (steps - step):.0f} s left")
     return losses

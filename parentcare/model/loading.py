@@ -10,7 +10,9 @@ RECIPE_BASE = "unsloth/qwen2.5-7b-instruct-bnb-4bit"
 RECIPE_DOWNLOAD_GB = 5.5
 MINIMUM_CARD_GIB = 7.5
 DEMO_RUN, RECIPE_RUN = "demo", "qwen2.5-7b"
-DEMO_SETTINGS = {"max_seq_length": 512, "max_steps": 30}
+# A model of a million weights needs larger steps than the recipe's to move at all in a minute.
+RECIPE_SETTINGS = {"max_seq_length": 2048, "max_steps": -1, "learning_rate": 2e-4}
+DEMO_SETTINGS = {"max_seq_length": 512, "max_steps": 60, "learning_rate": 3e-3}
 
 
 def choose_device(wanted: str = "auto") -> str:
@@ -40,7 +42,7 @@ def name_run(run: str, device: str) -> str:
 
 
 def settle_recipe(recipe: dict, run: str, device: str) -> tuple[str, dict]:
-    """Return (run name, what is used of the recipe's base, limit and steps on this device).
+    """Return (run name, what is used of the recipe's base, limit, steps and learning rate on this device).
 
     On a CPU the recipe's 7B base gives way to the demo's, with its own limit and steps; any other
     base, and every setting that was changed from the recipe's, is used as given.
@@ -50,10 +52,7 @@ def settle_recipe(recipe: dict, run: str, device: str) -> tuple[str, dict]:
     used = dict(recipe)
     if demo:
         used["base_model"] = str(run_folder(run) / "base")
-        if recipe["max_seq_length"] == 2048:
-            used["max_seq_length"] = DEMO_SETTINGS["max_seq_length"]
-        if recipe.get("max_steps") == -1:
-            used["max_steps"] = DEMO_SETTINGS["max_steps"]
+        used |= {k: v for k, v in DEMO_SETTINGS.items() if k in recipe and recipe[k] == RECIPE_SETTINGS[k]}
     used["demo"] = demo
     used["load_in_4bit"] = device == "cuda"
     return run, used
@@ -62,7 +61,7 @@ def settle_recipe(recipe: dict, run: str, device: str) -> tuple[str, dict]:
 def describe_choice(recipe: dict, used: dict, device: str) -> str:
     """Return the lines 'recipe → used' for what differs by device, and why."""
     why = "a CUDA GPU" if device == "cuda" else "no GPU here, so the tiny demo model" if used["demo"] else "a CPU"
-    names = [name for name in ("base_model", "max_seq_length", "max_steps") if name in recipe]
+    names = [name for name in ("base_model", *RECIPE_SETTINGS) if name in recipe]
     shown = {name: _inside_home(used[name]) for name in names}
     return "\n".join([f"device: {device} ({why})", *(f"{name}: {recipe[name]} → {shown[name]}" for name in names)])
 

@@ -74,7 +74,7 @@ def parse_settings(settings: list[str], notebooks: list[str]) -> dict[str, dict]
 def run_workflow(arguments: argparse.Namespace) -> None:
     """Run what is not current, each notebook in a process of its own, and print what was written."""
     from parentcare.model.loading import choose_device, name_run
-    from parentcare.runner import execute, print_summary
+    from parentcare.runner import execute, print_summary, show_line
 
     notebooks = choose_notebooks(arguments)
     overrides = parse_settings(arguments.settings, notebooks)
@@ -87,7 +87,7 @@ def run_workflow(arguments: argparse.Namespace) -> None:
     started, ran = time.time(), []
     for notebook in notebooks:
         if not _is_done(notebook, run, overrides[notebook], arguments.fresh):
-            execute(notebook, run, overrides[notebook] | _common(notebook, run, arguments), limit * 60)
+            execute(notebook, run, overrides[notebook] | _common(notebook, run, arguments), limit * 60, show_line)
             ran.append(notebook)
     print_summary(run, notebooks, ran, time.time() - started)
 

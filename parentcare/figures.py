@@ -11,6 +11,12 @@ from parentcare.manifest import write_atomically
 
 FONT = Path(__file__).parent / "fonts" / "NanumGothic.ttf"
 BLUE, ORANGE, GREY = "#2a5d9f", "#d1661a", "#8a8f98"
+VERDICTS = {
+    "better": "나음",
+    "worse": "못함",
+    "not distinguishable": "구별되지 않음",
+    "too few papers to tell": "논문이 너무 적음",
+}
 WIDTH_INCHES, HEIGHT_INCHES, DPI = 8.0, 4.5, 150
 
 font_manager.fontManager.addfont(FONT)
@@ -49,6 +55,20 @@ def source_note(run: str, demo: bool, synthetic: bool, **numbers) -> str:
     counted = " · ".join(f"{name} {value}" for name, value in {"run": run, **numbers}.items())
     warnings = ["합성 논문"] * synthetic + ["데모 모델: 작업 흐름만 보이며 한국어 성능이 아님"] * demo
     return counted + (f" · [{' / '.join(warnings)}]" if warnings else "")
+
+
+def plot_yield(papers: list[tuple[str, int]], records: list[tuple[str, int]], note: str) -> Figure:
+    """Return what is left at each step from files to papers, and what became of the records."""
+    figure = Figure(figsize=(WIDTH_INCHES, 1.6 + 0.42 * (len(papers) + len(records))), layout="constrained")
+    figure.suptitle("논문 폴더에서 레코드까지: 단계마다 남은 수", x=0.01, ha="left", fontsize=12)
+    figure.supxlabel(note, x=0.01, ha="left", fontsize=8, color="#555555")
+    rows = zip(figure.subplots(2, height_ratios=[len(papers), len(records)]), (papers, records), strict=True)
+    for (axes, steps), unit, colour in zip(rows, ("편", "건"), (BLUE, ORANGE), strict=True):
+        words, numbers = zip(*reversed(steps), strict=True)
+        bars = axes.barh(words, numbers, color=colour, hatch="" if colour == BLUE else "//", edgecolor="white")
+        axes.bar_label(bars, labels=[f"{n:,}{unit}" for n in numbers], padding=3, fontsize=9)
+        axes.set_xlim(0, max(*numbers, 1) * 1.12)
+    return figure
 
 
 def plot_keywords(counts: list[tuple[str, int]], documents: int, note: str) -> Figure:
@@ -104,3 +124,33 @@ def plot_loss(log: list[dict], note: str) -> Figure:
     axes.set_ylabel("손실 (nats / 응답 토큰)")
     axes.legend(frameon=False)
     return figure
+
+
+def plot_differences(rows: list[dict], note: str) -> Figure:
+    """Return the differences with their 95 % intervals: losses above, overlap scores below, zero marked."""
+    groups = [[r for r in rows if r["score"] == "loss"], [r for r in rows if r["score"] != "loss"]]
+    labels = ["손실의 차이 (nats / 응답 토큰, 왼쪽이 나음)", "점수의 차이 (0–1, 오른쪽이 나음)"]
+    heights = [max(1, len(group)) for group in groups]
+    figure = Figure(figsize=(WIDTH_INCHES, 1.8 + 0.42 * sum(heights)), layout="constrained")
+    figure.suptitle("처음 보는 논문에서의 차이와 95% 구간", x=0.01, ha="left", fontsize=12)
+    figure.supxlabel(note, x=0.01, ha="left", fontsize=8, color="#555555")
+    for axes, group, label in zip(figure.subplots(2, height_ratios=heights), groups, labels, strict=True):
+        _draw_differences(axes, group)
+        axes.set_xlabel(label, fontsize=9)
+    return figure
+
+
+def _draw_differences(axes, rows: list[dict]) -> None:
+    marks = {"better": ("o", BLUE), "worse": ("s", ORANGE)}
+    for place, row in enumerate(reversed(rows)):
+        marker, colour = marks.get(row["verdict"], ("D", GREY))
+        low, high = row["low"] if row["low"] is not None else row["difference"], row["high"]
+        high = row["difference"] if high is None else high
+        axes.plot([low, high], [place, place], color=colour, linewidth=2)
+        axes.plot(row["difference"], place, marker=marker, color=colour)
+        axes.annotate(f" {VERDICTS[row['verdict']]}", (high, place), va="center", fontsize=8, color=colour)
+    names = [f"{r['score']}: {r['candidate_system']} − {r['baseline_system']}" for r in reversed(rows)]
+    axes.set_yticks(range(len(rows)), names, fontsize=9)
+    axes.set_ylim(-0.6, len(rows) - 0.4)
+    axes.axvline(0, color="black", linestyle="--", linewidth=1)
+    axes.margins(x=0.25)

@@ -104,13 +104,13 @@ def render_run(notebooks: dict, language: str) -> str:
         "tuned": f"{tuned['validation_loss']['tuned']:.3f}",
     }
     texts = {
-        "ko": "아래 그림과 숫자는 **데모 실행**의 것입니다: {run}, {device}, 학습 {train}건, 검증 {validation}건, {steps}단계, "
-        "seed {seed}, {versions}. 검증 손실은 기반 {base} → 미세조정 {tuned} nats/응답 토큰이며, "
-        "**아주 작은 데모 모델의 값이므로 한국어 성능에 관해 아무것도 말하지 않습니다.** 전체 {minutes}.",
+        "ko": "아래 그림과 숫자는 **데모 실행**의 것입니다: {run}, {device}, 학습 {train}건, 검증 {validation}건, "
+        "{steps}단계, seed {seed}, {versions}. 검증 손실은 기반 {base} → 미세조정 {tuned} nats/응답 토큰입니다. "
+        "**아주 작은 데모 모델의 값이므로 한국어 성능에 관해 아무것도 말하지 않습니다.** 모두 {minutes} 걸렸습니다.",
         "en": "The charts and numbers below are those of the **demo run**: {run}, {device}, {train} training and "
         "{validation} validation records, {steps} steps, seed {seed}, {versions}. Validation loss went from {base} "
-        "(base) to {tuned} (tuned) nats a response token, **which says nothing about Korean: the demo model is tiny.** "
-        "{minutes} in all.",
+        "(base) to {tuned} (tuned) nats a response token. **This says nothing about Korean: the demo model is tiny.** "
+        "It took {minutes} in all.",
     }
     return texts[language].format(**numbers)
 

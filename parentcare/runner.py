@@ -23,26 +23,28 @@ from parentcare.manifest import (
     short_path,
 )
 
+# Waiting threads of torch that spin make a tiny model five times slower on a machine with anything else to do.
+QUIET_ENVIRONMENT = {
+    "OMP_WAIT_POLICY": "passive",
+    "TQDM_DISABLE": "1",
+    "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+    "JUPYTER_PLATFORM_DIRS": "1",
+}
 CELL = re.compile(r"^Executing Cell (\d+)-+$")
 SHOWN = re.compile(r"^(step|row) +\d")
 
 
-def execute(notebook: str, run: str, parameters: dict, limit_seconds: float) -> Path:
+def execute(notebook: str, run: str, parameters: dict, limit_seconds: float, show=print) -> Path:
     """Return the executed copy. Raises SystemExit with the cell and the error's last lines."""
     copy = run_folder(run) / "notebooks" / f"{notebook}.ipynb"
     copy.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "papermill", str(notebook_path(notebook)), str(copy), "-k", "python3"]
     command += ["--log-output", "--no-progress-bar", "--no-request-save-on-cell-execute"]
     command += ["--parameters_yaml", json.dumps(parameters)]
-    environment = os.environ | {
-        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
-        "TQDM_DISABLE": "1",
-        "JUPYTER_PLATFORM_DIRS": "1",
-    }
     process = subprocess.Popen(
         command,
         cwd=REPOSITORY / "notebooks",
-        env=environment,
+        env=QUIET_ENVIRONMENT | os.environ,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -50,7 +52,7 @@ def execute(notebook: str, run: str, parameters: dict, limit_seconds: float) -> 
         preexec_fn=_die_with_parent,
     )
     try:
-        cell, last_lines = _follow(process, notebook, run, limit_seconds)
+        cell, last_lines = _follow(process, notebook, run, limit_seconds, show)
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
@@ -64,7 +66,7 @@ def _die_with_parent() -> None:
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
-def _follow(process, notebook: str, run: str, limit_seconds: float) -> tuple[int, list[str]]:
+def _follow(process, notebook: str, run: str, limit_seconds: float, show) -> tuple[int, list[str]]:
     """Return (the last cell that was begun, the output's last lines) when the process has ended."""
     lines: queue.Queue = queue.Queue()
     threading.Thread(target=lambda: [*map(lines.put, process.stdout), lines.put(None)], daemon=True).start()
@@ -84,9 +86,9 @@ def _follow(process, notebook: str, run: str, limit_seconds: float) -> tuple[int
         last = [*last[-39:], line]
         if match := CELL.match(line):
             cell = int(match[1])
-            _show(f"{notebook}  cell {cell} of {total}  {_times(time.time() - started, expected)}")
+            show(f"{notebook}  cell {cell} of {total}  {_times(time.time() - started, expected)}")
         elif SHOWN.match(line):
-            _show(f"{notebook}  {line}")
+            show(f"{notebook}  {line}")
 
 
 def expected_seconds(notebook: str, run: str) -> float | None:
@@ -127,7 +129,7 @@ def _times(seconds: float, expected: float | None) -> str:
     return format_seconds(seconds) + left
 
 
-def _show(line: str) -> None:
+def show_line(line: str) -> None:
     """Print the line; on a terminal it takes the place of the last one."""
     if sys.stdout.isatty():
         print(f"\r\033[K{line[:110]}", end="" if "cell" in line else "\n", flush=True)

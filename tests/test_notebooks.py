@@ -182,7 +182,7 @@ def test_every_step_is_in_the_log_and_the_training_loss_falls(demo_home, demo_re
     from parentcare.model.training import read_log
 
     losses = [row["loss"] for row in read_log(demo_home / "outputs" / "demo" / "log.jsonl") if "loss" in row]
-    assert len(losses) == demo_record["notebooks"]["03_finetune"]["actual"]["steps"] == 60
+    assert len(losses) == demo_record["notebooks"]["03_finetune"]["actual"]["steps"] == 40
     assert sum(losses[-10:]) < sum(losses[:10])
 
 

@@ -58,7 +58,7 @@ def test_a_failed_installation_ends_in_one_sentence(tmp_path, monkeypatch, capsy
 
 def test_the_first_run_shows_cells_times_and_what_was_written(demo_home):
     text = (demo_home / "first_run.txt").read_text(encoding="utf-8")
-    assert "02_explore_data  cell " in text and "step   60 of 60" in text
+    assert "02_explore_data  cell " in text and "step   40 of 40" in text
     assert "outputs/demo/adapter" in text and "in all" in text
 
 

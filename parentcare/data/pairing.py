@@ -1,9 +1,28 @@
 """From a paper's sections and its author's abstract to records of text and summary."""
 
+import collections
+import math
+import re
+
+from parentcare.data.keywords import load_kiwi
+from parentcare.data.quality import find_numbers
+
 SECTION_NAMES = ("서론", "이론적 배경", "연구방법", "결과", "논의", "결론")
 # A whole paper's body is fitted to this many characters, the sections that the abstract reports first.
 MAX_BODY_CHARS = 2_400
 BODY_PRIORITY = ("결과", "논의", "결론", "연구방법", "서론", "이론적 배경")
+
+# How the sections that bear abstract sentences out are found; tuned on sample papers 001 to 060.
+NUMBER_WEIGHT = 2.0
+# the best single sentence of a section counts as much as the whole section
+BEST_SENTENCE_SHARE = 0.5
+# An abstract follows its paper: per step back, and per section left out before the first sentence or behind the last.
+BACKWARD_COST, ENDS_COST = 0.2, 0.1
+# A section that bears out less of a sentence does not bear it out: two in five sentences of other papers
+# score less in every section, and 1 % of a paper's own in theirs.
+MIN_SUPPORT = 0.07
+CONTENT_TAGS = {"NNG", "NNP", "NR", "XR", "VV", "VA", "MAG", "MM", "SL", "SH"}
+SENTENCE_BREAK = re.compile(r"(?<=[가-힣)\]”’\"'%][.?!])\s+|(?<=[.?!][”’\"')])\s+(?![(가-힣]{0,3}고\s)|\n")
 
 
 def make_records(paper: dict) -> list[dict]:
@@ -14,7 +33,8 @@ def make_records(paper: dict) -> list[dict]:
     `section` is the name of the section that bears the sentence out, or None.
     """
     sections, abstract = paper["sections"], paper["abstract"]
-    common = {key: paper[key] for key in ("paper_id", "title", "year", "source", "license", "synthetic")}
+    kept = ("paper_id", "title", "year", "source", "license", "synthetic", "extractor")
+    common = {key: paper[key] for key in kept if key in paper}
     common["summary_source"] = "author_abstract"
     whole_pages = sorted({page for section in sections.values() for page in section["pages"]})
     records = [
@@ -58,3 +78,80 @@ def cut_at_sentence(text: str, max_chars: int) -> str:
     if len(text) <= max_chars:
         return text
     return text[: max(text.rfind(". ", 0, max_chars), text.rfind(".\n", 0, max_chars)) + 1]
+
+
+# --- which section bears a sentence out --------------------------------------------------------
+
+
+def split_sentences(text: str) -> list[str]:
+    """Return the sentences of Korean prose, cut behind a syllable or bracket with a full stop."""
+    return [sentence for sentence in SENTENCE_BREAK.split(text) if sentence.strip()]
+
+
+def align_abstract(sentences: list[str], sections: dict[str, str]) -> list[str | None]:
+    """Return, for each sentence of an abstract, the section that bears it out, or None.
+
+    `sections` is name → text in the paper's order. A section bears out the share of a sentence's
+    content morphemes and numbers, weighted by how rare they are in the paper, that it has; of all
+    ways through the sections the best is taken, going back costing a little.
+    """
+    if not sentences or not sections:
+        return [None] * len(sentences)
+    support = measure_support(sentences, sections)
+    names = list(sections)
+    path = best_path([[row[name] for name in names] for row in support])
+    return [names[j] if row[names[j]] >= MIN_SUPPORT else None for j, row in zip(path, support, strict=True)]
+
+
+def measure_support(sentences: list[str], sections: dict[str, str]) -> list[dict[str, float]]:
+    """Return, for each sentence, section name → the share of its weight that the section has, 0 to 1."""
+    split = {name: split_sentences(text) for name, text in sections.items()}
+    flat = [sentence for found in split.values() for sentence in found]
+    terms = iter([find_terms(tokens, text) for text, tokens in _tokenize(flat + sentences)])
+    of_section = {name: [next(terms) for _ in found] for name, found in split.items()}
+    counts = collections.Counter(term for found in of_section.values() for terms_ in found for term in terms_)
+    rows = []
+    for wanted in terms:
+        weights = {
+            term: math.log((len(flat) + 1) / (counts[term] + 0.5)) * (NUMBER_WEIGHT if term[0] == "#" else 1)
+            for term in wanted
+        }
+        rows.append({name: _support(weights, found) for name, found in of_section.items()})
+    return rows
+
+
+def find_terms(tokens, text: str) -> set[str]:
+    """Return the content morphemes of an analysed text as "form/tag", and its numbers as "#number"."""
+    morphemes = {f"{token.form}/{token.tag[:2]}" for token in tokens if token.tag.split("-")[0] in CONTENT_TAGS}
+    return morphemes | {f"#{number}" for number in find_numbers(text)}
+
+
+def best_path(scores: list[list[float]]) -> list[int]:
+    """Return the section chosen for each sentence so that the sum of scores less the costs is largest.
+
+    `scores` is (sentences, sections). Viterbi's algorithm.
+    """
+    sections = range(len(scores[0]))
+    totals = [scores[0][j] - ENDS_COST * j for j in sections]
+    choices = []
+    for row in scores[1:]:
+        before = [max(sections, key=lambda i: totals[i] - BACKWARD_COST * max(0, i - j)) for j in sections]
+        totals = [row[j] + totals[i] - BACKWARD_COST * max(0, i - j) for j, i in zip(sections, before, strict=True)]
+        choices.append(before)
+    path = [max(sections, key=lambda j: totals[j] - ENDS_COST * (len(sections) - 1 - j))]
+    for before in reversed(choices):
+        path.append(before[path[-1]])
+    return path[::-1]
+
+
+def _tokenize(texts: list[str]):
+    return zip(texts, load_kiwi().tokenize(texts), strict=True)
+
+
+def _support(weights: dict[str, float], section: list[set[str]]) -> float:
+    total = sum(weights.values())
+    if total <= 0 or not section:
+        return 0.0
+    best = max(sum(w for term, w in weights.items() if term in terms) for terms in section)
+    whole = sum(w for term, w in weights.items() if any(term in terms for terms in section))
+    return ((1 - BEST_SENTENCE_SHARE) * whole + BEST_SENTENCE_SHARE * best) / total

@@ -22,6 +22,17 @@ def paper_key(record: dict) -> str:
     return "text:" + hashlib.sha256(record["text"].encode()).hexdigest()[:16]
 
 
+def name_records(records: list[dict]) -> list[dict]:
+    """Return the records with an `id` of their own each: the one given, else 'row-<n>', repeated ones numbered."""
+    seen: collections.Counter = collections.Counter()
+    named = []
+    for row, record in enumerate(records, start=1):
+        name = str(record.get("id") or f"row-{row}")
+        seen[name] += 1
+        named.append(record | {"id": name if seen[name] == 1 else f"{name}#{seen[name]}"})
+    return named
+
+
 def split_position(paper: str) -> float:
     """Return the paper's place in [0, 1), from a hash of its id: the same on every machine."""
     return int.from_bytes(hashlib.sha256(paper.encode()).digest()[:8], "big") / 2**64

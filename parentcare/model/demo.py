@@ -9,7 +9,7 @@ from pathlib import Path
 from parentcare.manifest import read_json, sha256, write_json
 
 VOCABULARY_SIZE = 4_096
-# Of the shapes tried, the one with the lowest held-out loss for a minute of two cores: small, short windows, large steps.
+# Of the shapes tried, the one with the lowest held-out loss a minute: small, short windows, large steps.
 PRETRAIN_STEPS = 400
 PRETRAIN_BATCH, PRETRAIN_TOKENS = 16, 64
 PRETRAIN_LEARNING_RATE = 8e-3

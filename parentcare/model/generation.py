@@ -1,8 +1,35 @@
-"""Greedy answers of a model to the project's prompt."""
+"""Greedy answers of a model to the project's prompt: one at a time, or many in resumable batches."""
+
+import json
+from pathlib import Path
 
 from parentcare.model.prompts import fit_text
 
 GENERATION_SETTINGS = {"do_sample": False, "repetition_penalty": 1.0, "temperature": None, "top_p": None, "top_k": None}
+# Bytes a token of Qwen2.5-7B takes while a batch is read and continued: 57 kB of key-value cache, the rest
+# activations of the longest prompt.
+BYTES_PER_TOKEN = 200_000
+MEMORY_SHARE = 0.7
+LARGEST_BATCH = {"cuda": 128, "cpu": 128}
+DEQUANTISED_GIB = 15.5
+
+
+def load_model(base_model: str, adapter: Path, dtype):
+    """Return the base with the adapter on it, by plain transformers and peft.
+
+    Where the memory is there, 4-bit weights are written out in 16 bits, the very values that every
+    step would compute anew: decoding is then bound by memory, not by unpacking.
+    """
+    import torch
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    model = AutoModelForCausalLM.from_pretrained(base_model, dtype=dtype, device_map={"": device})
+    quantised = getattr(model.config, "quantization_config", None) is not None
+    if quantised and torch.cuda.mem_get_info()[0] / 2**30 > 2 * DEQUANTISED_GIB:
+        model = model.dequantize()
+    return PeftModel.from_pretrained(model, adapter).eval()
 
 
 def generate_answer(model, tokenizer, text: str, max_new_tokens: int, max_seq_length: int) -> dict:
@@ -10,20 +37,86 @@ def generate_answer(model, tokenizer, text: str, max_new_tokens: int, max_seq_le
 
     The text is fitted as in training, so that prompt and answer stay within `max_seq_length`.
     """
+    _, prompt = fit_text(text, tokenizer, max_seq_length - max_new_tokens)
+    return generate_batch(model, tokenizer, [prompt], max_new_tokens)[0]
+
+
+def generate_batch(model, tokenizer, prompts: list[list[int]], max_new_tokens: int) -> list[dict]:
+    """Return `answer`, `tokens` and `ended` for each prompt of token ids, left-padded to one length."""
     import torch
 
-    _, prompt = fit_text(text, tokenizer, max_seq_length - max_new_tokens)
-    input_ids = torch.tensor([prompt], device=model.device)  # (1, seq_len)
+    longest = max(map(len, prompts))
+    padded = [[tokenizer.pad_token_id] * (longest - len(p)) + p for p in prompts]
+    mask = [[0] * (longest - len(p)) + [1] * len(p) for p in prompts]
     with torch.inference_mode():
         output = model.generate(
-            input_ids=input_ids,
-            attention_mask=torch.ones_like(input_ids),
+            input_ids=torch.tensor(padded, device=model.device),  # (batch, seq_len)
+            attention_mask=torch.tensor(mask, device=model.device),
             max_new_tokens=max_new_tokens,
             pad_token_id=tokenizer.pad_token_id,
             eos_token_id=tokenizer.eos_token_id,
             **GENERATION_SETTINGS,
         )
-    new = output[0, len(prompt) :].tolist()
+    return [_describe(new, tokenizer) for new in output[:, longest:].tolist()]
+
+
+def choose_batch_size(longest_tokens: int) -> int:
+    """Return how many sequences of that length, prompt and answer together, the free memory holds."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return LARGEST_BATCH["cpu"]
+    free = torch.cuda.mem_get_info()[0] * MEMORY_SHARE
+    return max(1, min(LARGEST_BATCH["cuda"], int(free / (longest_tokens * BYTES_PER_TOKEN))))
+
+
+def generate_all(model, tokenizer, prompts: dict[str, list[int]], max_new_tokens: int, path: Path) -> dict[str, dict]:
+    """Return id → answer for prompts of token ids, kept one a line in `path` as each batch is done.
+
+    The longest go first. A batch that runs out of memory is halved; what is finished is never lost,
+    and a killed run goes on with what `path` lacks.
+    """
+    import torch
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    done = read_answers(path)
+    waiting = sorted((name for name in prompts if name not in done), key=lambda name: -len(prompts[name]))
+    size = choose_batch_size(len(prompts[waiting[0]]) + max_new_tokens) if waiting else 1
+    while waiting:
+        batch = waiting[:size]
+        try:
+            answers = generate_batch(model, tokenizer, [prompts[name] for name in batch], max_new_tokens)
+        except torch.cuda.OutOfMemoryError:
+            if size == 1:
+                raise
+            size = (size + 1) // 2
+            torch.cuda.empty_cache()
+            continue
+        with open(path, "a", encoding="utf-8") as file:
+            for name, answer in zip(batch, answers, strict=True):
+                done[name] = answer
+                file.write(json.dumps({"id": name, **answer}, ensure_ascii=False) + "\n")
+        waiting = waiting[size:]
+        print(f"row {len(prompts) - len(waiting):>4} of {len(prompts)}  batch of {len(batch)}", flush=True)
+    return {name: done[name] for name in prompts}
+
+
+def read_answers(path: Path) -> dict[str, dict]:
+    """Return id → answer of the whole lines in `path`; a line cut by a kill is dropped from the file."""
+    done: dict[str, dict] = {}
+    if not path.exists():
+        return done
+    content = path.read_bytes()
+    whole = content[: content.rfind(b"\n") + 1]
+    if len(whole) < len(content):
+        path.write_bytes(whole)
+    for line in whole.decode("utf-8").splitlines():
+        row = json.loads(line)
+        done[row.pop("id")] = row
+    return done
+
+
+def _describe(new: list[int], tokenizer) -> dict:
     ended = tokenizer.eos_token_id in new
     new = new[: new.index(tokenizer.eos_token_id)] if ended else new
     return {"answer": tokenizer.decode(new, skip_special_tokens=True).strip(), "tokens": len(new), "ended": ended}

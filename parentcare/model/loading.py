@@ -11,8 +11,8 @@ RECIPE_DOWNLOAD_GB = 5.5
 MINIMUM_CARD_GIB = 7.5
 DEMO_RUN, RECIPE_RUN = "demo", "qwen2.5-7b"
 # A model of a million weights needs larger steps than the recipe's to move at all in a minute.
-RECIPE_SETTINGS = {"max_seq_length": 2048, "max_steps": -1, "learning_rate": 2e-4}
-DEMO_SETTINGS = {"max_seq_length": 512, "max_steps": 60, "learning_rate": 3e-3}
+RECIPE_SETTINGS = {"max_seq_length": 2048, "max_steps": -1, "learning_rate": 2e-4, "max_new_tokens": 256}
+DEMO_SETTINGS = {"max_seq_length": 512, "max_steps": 40, "learning_rate": 3e-3, "max_new_tokens": 96}
 
 
 def choose_device(wanted: str = "auto") -> str:
@@ -53,7 +53,8 @@ def settle_recipe(recipe: dict, run: str, device: str) -> tuple[str, dict]:
     if demo:
         used["base_model"] = str(run_folder(run) / "base")
         used |= {k: v for k, v in DEMO_SETTINGS.items() if k in recipe and recipe[k] == RECIPE_SETTINGS[k]}
-    used["demo"] = demo
+    # a control or a search trial is given the demo base by its folder: it is a demo all the same
+    used["demo"] = demo or (Path(used["base_model"]) / "pretraining.json").exists()
     used["load_in_4bit"] = device == "cuda"
     return run, used
 

@@ -24,6 +24,11 @@ def response_loss(model, rows: list[dict]) -> float:
     return sum(nats) / sum(tokens)
 
 
+def mean_losses(model, rows: list[dict]) -> list[float]:
+    """Return the mean negative log-likelihood per response token of each row, in nats."""
+    return [nats / tokens for nats, tokens in (row_loss(model, row) for row in rows)]
+
+
 def row_loss(model, row: dict) -> tuple[float, int]:
     """Return (negative log-likelihood in nats, number of tokens) of one row's response."""
     import torch
@@ -33,7 +38,8 @@ def row_loss(model, row: dict) -> tuple[float, int]:
     tokens = sum(label != IGNORED_LABEL for label in row["labels"])
     was_training = model.training
     model.eval()
-    with torch.no_grad():
+    # a trainer leaves its autocast around the model it trained: a reloaded one would differ by 1e-3 without it
+    with torch.no_grad(), torch.autocast(model.device.type, model.dtype, enabled=model.dtype != torch.float32):
         loss = model(input_ids=input_ids, labels=labels).loss
     model.train(was_training)
     return loss.item() * tokens, tokens

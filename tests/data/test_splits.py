@@ -84,7 +84,7 @@ def test_adding_papers_moves_no_old_one(count, more):
 def test_a_paper_that_bridges_two_groups_is_reported_as_moved():
     train = next(f"a{i}" for i in range(99) if part_at(split_position(f"a{i}")) == "train")
     test = next(f"b{i}" for i in range(99) if part_at(split_position(f"b{i}")) == "test")
-    rows = papers(40) + [{"paper_id": train, "text": "다리의 한쪽 끝에 놓인 글", "summary": "한쪽 끝"}]
+    rows = [*papers(40), {"paper_id": train, "text": "다리의 한쪽 끝에 놓인 글", "summary": "한쪽 끝"}]
     before, _ = split_records(rows)
     bridge = {"paper_id": test, "text": "다리의 한쪽 끝에 놓인 글", "summary": "다른 쪽"}
     _, report = split_records([*rows, bridge])

@@ -8,7 +8,7 @@ RECIPE = {"base_model": loading.RECIPE_BASE, **loading.RECIPE_SETTINGS}
 def test_without_a_gpu_the_demo_takes_the_recipes_place_and_says_so():
     run, used = loading.settle_recipe(RECIPE, "", "cpu")
     assert run == "demo" and used["demo"] and not used["load_in_4bit"]
-    assert (used["max_seq_length"], used["max_steps"]) == (512, 60)
+    assert (used["max_seq_length"], used["max_steps"]) == (512, 40)
     text = loading.describe_choice(RECIPE, used, "cpu")
     assert "max_seq_length: 2048 → 512" in text and f"base_model: {loading.RECIPE_BASE} → outputs/demo/base" in text
 

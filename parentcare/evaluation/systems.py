@@ -1,0 +1,96 @@
+"""The systems that 04 compares, what each is asked, and the checks that the test part stayed closed."""
+
+import hashlib
+from pathlib import Path
+
+from parentcare.data.records import read_jsonl, write_jsonl
+from parentcare.data.splits import PARTS, find_leaks
+from parentcare.manifest import HOME, REPOSITORY, check_current, read_run, run_folder, sha256, short_path
+from parentcare.model.prompts import encode, fit_text
+from parentcare.runner import execute
+
+KOREAN_INSTRUCTION = (
+    "다음은 육아 연구 논문의 일부입니다. 핵심 내용을 한국어로 약 {chars}자 분량으로 요약하십시오.\n\n{text}"
+)
+# what a chat template and the Korean instruction add to a text, more than the project's prompt does
+CHAT_MARGIN_TOKENS = 96
+
+
+def check_untouched(run: str) -> dict[str, list[dict]]:
+    """Return part → records. Raises ValueError where the split was changed or a test paper was trained on."""
+    folder = run_folder(run)
+    section = read_run(run)["notebooks"].get("02_explore_data")
+    parts = {}
+    for part in PARTS:
+        path = folder / f"{part}.jsonl"
+        if section is None or section["writes"].get(short_path(path)) != sha256(path):
+            raise ValueError(f"{short_path(path)} is not the file that 02_explore_data wrote; run it again: --from 02")
+        parts[part] = read_jsonl(path)
+    leaks = find_leaks(parts)
+    if leaks:
+        raise ValueError(f"the test part was seen in training: {'; '.join(leaks[:5])}")
+    trained = read_run(run)["notebooks"].get("03_finetune", {}).get("reads", {})
+    if trained and trained.get(short_path(folder / "train.jsonl")) != sha256(folder / "train.jsonl"):
+        raise ValueError("the adapter was trained on another train.jsonl; run 03_finetune again: --fresh --from 03")
+    return parts
+
+
+def make_prompts(records: list[dict], tokenizer, max_seq_length: int, max_new_tokens: int) -> tuple[dict, dict]:
+    """Return (id → prompt ids, id → the text that it holds): the same text for every system."""
+    limit = max_seq_length - max_new_tokens - (CHAT_MARGIN_TOKENS if tokenizer.chat_template else 0)
+    fitted = {record["id"]: fit_text(record["text"], tokenizer, limit) for record in records}
+    return {i: ids for i, (_, ids) in fitted.items()}, {i: text for i, (text, _) in fitted.items()}
+
+
+def make_chat_prompts(texts: dict[str, str], tokenizer, chars: int) -> dict[str, list[int]]:
+    """Return id → prompt ids in the base's own chat template, with a Korean instruction and a length hint."""
+    prompts = {}
+    for name, text in texts.items():
+        message = {"role": "user", "content": KOREAN_INSTRUCTION.format(chars=chars, text=text)}
+        prompts[name] = tokenizer.apply_chat_template([message], add_generation_prompt=True, return_dict=False)
+    return prompts
+
+
+def read_perturbed() -> list[dict]:
+    """Return the held-out summaries of the checker's own test, each with its section's text."""
+    papers = read_jsonl(REPOSITORY / "data" / "sample_papers.jsonl")
+    sections = {paper["paper_id"]: paper["sections"] for paper in papers}
+    rows = read_jsonl(REPOSITORY / "benchmarks" / "perturbed_summaries.jsonl")
+    return [row | {"text": sections[row["paper_id"]][row["section"]]} for row in rows]
+
+
+def read_general() -> list[str]:
+    """Return paragraphs of general Korean on anything but childcare."""
+    return [row["text"] for row in read_jsonl(REPOSITORY / "data" / "questions" / "general_korean.jsonl")]
+
+
+def general_rows(texts: list[str], tokenizer) -> list[dict]:
+    """Return rows whose every token but the first is predicted, for the loss on general Korean."""
+    ids = [encode(tokenizer, text) for text in texts]
+    return [{"input_ids": row, "labels": [-100, *row[1:]]} for row in ids]
+
+
+def pair_with_wrong_texts(records: list[dict]) -> list[dict]:
+    """Return the records with each summary kept and its text taken from another paper's same section."""
+    wrong = []
+    for record in records:
+        others = [r for r in records if r.get("section") == record.get("section") and r["text"] != record["text"]]
+        others = [r for r in others if r.get("paper_id") != record.get("paper_id")] or others
+        place = int(hashlib.sha256(record["id"].encode()).hexdigest(), 16) % len(others)
+        wrong.append(record | {"text": others[place]["text"]})
+    return wrong
+
+
+def train_control(run: str, parameters: dict) -> Path:
+    """Return the adapter of the control: 03 itself, run on the same summaries with wrong texts.
+
+    What the tuned model gains over it was learnt about the text; the rest is form.
+    """
+    control, source = f"{run}-control", HOME / "outputs" / run
+    folder = run_folder(control)
+    write_jsonl(folder / "train.jsonl", pair_with_wrong_texts(read_jsonl(source / "train.jsonl")))
+    write_jsonl(folder / "validation.jsonl", read_jsonl(source / "validation.jsonl"))
+    parameters = parameters | {"BASE_MODEL": str(source / "base"), "EVAL_STEPS": parameters["MAX_STEPS"]}
+    if check_current("03_finetune", control, parameters)[0] != "current":
+        execute("03_finetune", control, parameters | {"RUN": control, "FRESH": True}, 3600, show=lambda line: None)
+    return folder / "adapter"

@@ -1,8 +1,7 @@
 """KCI's metadata and abstracts, filtered, into data/catalogue.jsonl; it never holds the body of a paper.
 
 The service knows no topics, so records are filtered here. The rows are written before the resumption token that
-follows them: a killed harvest goes on from that token, and a page that comes twice changes nothing. The protocol:
-https://www.openarchives.org/OAI/openarchivesprotocol.html
+follows them: a killed harvest goes on there. Protocol: https://www.openarchives.org/OAI/openarchivesprotocol.html
 """
 
 import dataclasses
@@ -80,7 +79,7 @@ class Progress:
 def harvest_catalogue(
     endpoint: str, catalogue_path: Path, selection: Selection, contact: str, pause_seconds: float = 1.0
 ) -> dict:
-    """Return {"rows", "listed", "matched", "removed", "malformed", "from", "until"}; malformed: id → reason.
+    """Return {"rows", "listed", "matched", "removed", "malformed", "until"}; malformed: id → reason.
 
     Run again, it goes on where it was stopped or, once complete, asks for what changed since; `contact` is an address
     for the User-Agent. Raises HarvestError, and ValueError where the catalogue is another selection's.
@@ -99,8 +98,7 @@ def harvest_catalogue(
                 print(f"page {pages:,}: {progress.counts}, malformed: {len(progress.malformed):,}", flush=True)
     finally:
         save(catalogue, rows, progress)
-    dates = {"from": progress.from_date, "until": progress.until_date}
-    return {"rows": len(rows)} | progress.counts | {"malformed": progress.malformed} | dates
+    return {"rows": len(rows)} | progress.counts | {"malformed": progress.malformed, "until": progress.until_date}
 
 
 def open_progress(client: "PoliteClient", catalogue: Path, selection: Selection) -> Progress:
@@ -182,13 +180,12 @@ def read_row(record: etree._Element, name: str, selection: Selection) -> dict | 
     title = titles.get("original") or titles.get("foreign") or titles.get("english")
     if not name or not title:
         raise RejectedRow("no title" if name else "no identifier")
-    authors = _texts(record, "author-name/{*}author/{*}name")
     year, doi, openness = (_text(record, field) or "" for field in ("pub-year", "doi", "orte-open-yn"))
     row = {
         "id": name,
         "title": title,
         "title_en": titles.get("english") or None,
-        "authors": authors or [text.partition("(")[0] for text in _texts(record, "author-group/{*}author")],
+        "authors": _texts(record, "author-name/{*}author/{*}name"),
         "year": int(year) if re.fullmatch(r"\d{4}", year) else None,
         "journal": _text(record, "journal-name"),
         "abstract": abstracts.get("original") or None,
@@ -238,10 +235,13 @@ class Answer(OAIResponse):
     def xml(self) -> etree._Element:
         """The root. Raises HarvestError where the answer is not whole."""
         try:
-            return etree.fromstring(RECORD.sub(b"", self.http_response.content), PARSER)
-        except etree.XMLSyntaxError as error:
-            found = f"{self.http_response.url} answers {' '.join(self.raw.split())[:80]!r}"
-            raise HarvestError(f"{found}, expected whole OAI-PMH XML; {KEPT}") from error
+            root = etree.fromstring(RECORD.sub(b"", self.http_response.content), PARSER)
+        except etree.XMLSyntaxError:
+            root = etree.Element("unreadable")
+        if root.tag != f"{OAI}OAI-PMH":
+            found = " ".join(self.raw.split())[:80]
+            raise HarvestError(f"{self.http_response.url} answers {found!r}, expected whole OAI-PMH XML; {KEPT}")
+        return root
 
 
 def _texts(record: etree._Element, path: str) -> list[str]:

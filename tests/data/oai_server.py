@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, urlsplit
 
-ROOT = '<OAI-PMH xmlns="http://www.openarchives.org/OAI/2.0/" xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance">'
+ROOT = '<?xml version="1.0" encoding="UTF-8"?>\n<OAI-PMH xmlns="http://www.openarchives.org/OAI/2.0/">'
 FORMATS = {"oai_dc": "http://www.openarchives.org/OAI/2.0/oai_dc/", "oai_kci": "http://www.kci.go.kr/kciportal/OAI/"}
 SETS = {"ARTI": "Article", "ARTI_CONF": "Conference Article", "JOUR": "Journal"}
 
@@ -79,13 +79,11 @@ class OaiServer:
         return [query for _, query, _ in self.asked if query.get("verb") == "ListRecords"]
 
     def answer(self, query: dict) -> tuple[int, dict, bytes]:
-        verb = query["verb"]
-        number = len(self.pages_asked()) if verb == "ListRecords" else 0
+        number = len(self.pages_asked()) if query["verb"] == "ListRecords" else 0
         if number in self.busy:
             return 503, {"Retry-After": self.busy[number]}, b"busy"
-        content = getattr(self, verb)(query)
-        date = f"<responseDate>{self.today}T00:00:00Z</responseDate>"
-        body = f'<?xml version="1.0" encoding="UTF-8"?>\n{ROOT}{date}{content}</OAI-PMH>'.encode()
+        content = getattr(self, query["verb"])(query)
+        body = f"{ROOT}<responseDate>{self.today}T00:00:00Z</responseDate>{content}</OAI-PMH>".encode()
         return 200, {}, self.damage(number, body) if self.damage and number else body
 
     def Identify(self, _) -> str:
@@ -112,7 +110,7 @@ class OaiServer:
         found, after = [item for item in self.items if start <= item.datestamp <= end], int(cursor) + 3
         if not found or query.get("set", "ARTI") != "ARTI":
             return error("noRecordsMatch")
-        records = "".join(describe(item, prefix) for item in found[int(cursor) : after])
+        records = "".join(describe(item, prefix) for item in found[after - 3 : after])
         more = f"{start}:{end}:3:{after}" if after < len(found) else ""
         return f'<ListRecords>{records}<resumptionToken cursor="{cursor}">{more}</resumptionToken></ListRecords>'
 

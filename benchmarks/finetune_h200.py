@@ -1,6 +1,7 @@
-"""Run notebook 03, unedited, on one GPU: in bf16, killed and resumed, and in fp16.
+"""Run notebook 03, unedited, on one GPU: in bf16, killed and resumed, in fp16, and fitted to the card.
 
-Forty optimizer steps at exactly 2×4 on 02's files. With a base of random weights and the real size, speed, memory,
+Forty optimizer steps at exactly 2×4, and in the shape that the plan chooses, on 02's files.
+With a base of random weights and the real size, speed, memory,
 resuming and reloading are real and losses mean nothing: only differences of losses are written. To repeat it, run
 notebook 02 with RUN = "h200" and the base's tokenizer, then
 
@@ -25,8 +26,8 @@ from parentcare.manifest import REPOSITORY, current_commit, notebook_path, read_
 
 RESULTS = REPOSITORY / "benchmarks" / "results" / "finetune_h200.json"
 STEPS, EVAL_STEPS, KILLED_AFTER_STEP = 40, 10, 22
-RECIPE = {"FIT_TO_CARD": False, "MAX_STEPS": STEPS, "EVAL_STEPS": EVAL_STEPS, "MAX_NEW_TOKENS": 16}
-PRECISION = {"bf16": "bf16", "killed": "bf16", "fp16": "fp16"}
+RECIPE = {"MAX_STEPS": STEPS, "EVAL_STEPS": EVAL_STEPS, "MAX_NEW_TOKENS": 16}
+PRECISION = {"bf16": "bf16", "killed": "bf16", "fp16": "fp16", "fit": "bf16"}
 # The step after a validation also pays for the checkpoint, so a block begins when that step is logged.
 BLOCKS = [(first + 1, first + EVAL_STEPS) for first in range(EVAL_STEPS, STEPS, EVAL_STEPS)]
 
@@ -43,6 +44,7 @@ def start(name: str, arguments: argparse.Namespace) -> subprocess.Popen:
     for part in ("train", "validation"):
         shutil.copy(arguments.parts / f"{part}.jsonl", folder)
     parameters = RECIPE | {"RUN": name, "BASE_MODEL": str(arguments.base.resolve()), "PRECISION": PRECISION[name]}
+    parameters["FIT_TO_CARD"] = name == "fit"
     command = [sys.executable, "-m", "papermill", str(notebook_path("03_finetune")), str(folder / "03.ipynb")]
     command += ["-k", "python3", "--log-output", "--no-progress-bar", "--parameters_yaml", json.dumps(parameters)]
     paths = os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])
@@ -138,7 +140,10 @@ def report(work: Path, commit: str) -> list[dict]:
     for name in (name for name in PRECISION if (run_folder(work, name) / "run.json").exists()):
         section = read_json(run_folder(work, name) / "run.json")["notebooks"]["03_finetune"]
         killed_at = read_json(run_folder(work, name) / "timings.json")["killed_at"]
-        setting = f"03, Qwen2.5-7B NF4, {PRECISION[name]}, 2×4 with checkpointing"
+        plan = section["plan"]
+        shape = f"{plan['per_device_train_batch_size']}×{plan['gradient_accumulation_steps']}"
+        checkpointing = "with" if plan["gradient_checkpointing"] else "without"
+        setting = f"03, Qwen2.5-7B NF4, {PRECISION[name]}, {shape} {checkpointing} checkpointing"
         setting += f", killed at step {killed_at} and resumed" if killed_at else ""
         common = {"device": section["device"], "versions": section["stamp"]["versions"]}
         common |= {"commit": commit, "date": section["finished"][:10]}

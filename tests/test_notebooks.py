@@ -200,3 +200,30 @@ def test_no_notebook_before_04_reads_the_test_part():
             assert 'open("test.jsonl' not in "\n".join(code(name)) and 'folder / "test.jsonl"' not in "\n".join(
                 code(name)
             )
+
+
+def test_01_makes_the_shipped_output_byte_for_byte(demo_home):
+    assert (demo_home / "data" / "output.jsonl").read_bytes() == (REPOSITORY / "data" / "output.jsonl").read_bytes()
+    rejected = (demo_home / "outputs" / "demo" / "rejected_papers.jsonl").read_text(encoding="utf-8")
+    assert all(reason in rejected for reason in ("scanned", "encrypted", "broken"))
+
+
+def test_04_says_better_only_where_interval_and_test_agree(demo_home):
+    evaluation = manifest.read_json(demo_home / "outputs" / "demo" / "evaluation.json")
+    assert evaluation["papers"] >= 20
+    for row in evaluation["comparisons"]:
+        outside = row["low"] > 0 or row["high"] < 0
+        assert (row["verdict"] in ("better", "worse")) == (outside and row["p_value"] < 0.05)
+    loss = next(row for row in evaluation["comparisons"] if row["score"] == "loss")
+    assert loss["baseline_system"] == "base" and loss["verdict"] == "better"
+    means = evaluation["systems"]
+    assert means["oracle"]["rougeL"] > means["lead-3"]["rougeL"] > means["tuned"]["rougeL"]
+
+
+def test_every_prediction_is_kept_with_what_is_needed_to_score_it_again(demo_home):
+    from parentcare.data.records import read_jsonl
+
+    rows = read_jsonl(demo_home / "outputs" / "demo" / "predictions.jsonl")
+    evaluation = manifest.read_json(demo_home / "outputs" / "demo" / "evaluation.json")
+    assert len(rows) == evaluation["records"] * len(evaluation["systems"])
+    assert {"system", "id", "prediction", "reference", "text"} <= rows[0].keys()

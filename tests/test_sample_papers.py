@@ -135,3 +135,29 @@ def test_broken_lines_join_to_the_text_and_fit(words, em, by_words):
 def test_a_character_without_a_glyph_is_named():
     with pytest.raises(ValueError, match=r"no glyph for '漢' \(U\+6F22\) in NanumGothic"):
         char_em("漢")
+
+
+def test_no_two_sample_papers_share_more_than_two_percent_of_their_8_grams():
+    import re
+
+    from parentcare.data.records import read_jsonl
+    from tests.conftest import REPOSITORY
+
+    grams = []
+    for paper in read_jsonl(REPOSITORY / "data" / "sample_papers.jsonl"):
+        words = [paper["title"], *paper["sections"].values(), *(a["text"] for a in paper["abstract"])]
+        flat = re.sub(r"\s", "", "".join(words))
+        grams.append({flat[i : i + 8] for i in range(len(flat) - 7)})
+    assert len(grams) >= 100
+    shares = [len(a & b) / min(len(a), len(b)) for i, a in enumerate(grams) for b in grams[:i]]
+    assert max(shares) <= 0.02
+
+
+def test_every_number_of_a_shipped_summary_stands_in_its_text():
+    from parentcare.data.quality import check_numbers
+    from parentcare.data.records import read_jsonl
+    from tests.conftest import REPOSITORY
+
+    records = read_jsonl(REPOSITORY / "data" / "output.jsonl")
+    assert len(records) >= 400 and all(record["synthetic"] is True for record in records)
+    assert [record["id"] for record in records if check_numbers(record["text"], record["summary"])] == []

@@ -148,7 +148,7 @@ def _draw_differences(axes, rows: list[dict]) -> None:
         high = row["difference"] if high is None else high
         axes.plot([low, high], [place, place], color=colour, linewidth=2)
         axes.plot(row["difference"], place, marker=marker, color=colour)
-        axes.annotate(f" {VERDICTS[row['verdict']]}", (high, place), va="center", fontsize=8, color=colour)
+        axes.annotate(f"   {VERDICTS[row['verdict']]}", (high, place), va="center", fontsize=8, color=colour)
     names = [f"{r['score']}: {r['candidate_system']} − {r['baseline_system']}" for r in reversed(rows)]
     axes.set_yticks(range(len(rows)), names, fontsize=9)
     axes.set_ylim(-0.6, len(rows) - 0.4)

@@ -200,7 +200,8 @@ def make_stamp(notebook: str, parameters: dict) -> dict:
     return {
         "code": hashlib.sha256(source.encode()).hexdigest(),
         "package": hashlib.sha256(" ".join(package).encode()).hexdigest(),
-        "parameters": {k: v for k, v in parameters.items() if k not in UNSTAMPED_PARAMETERS},
+        # through JSON, so that a tuple equals the list that run.json gives back
+        "parameters": json.loads(json.dumps({k: v for k, v in parameters.items() if k not in UNSTAMPED_PARAMETERS})),
         "versions": {name: version for name, version in versions.items() if version},
     }
 

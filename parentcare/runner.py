@@ -61,6 +61,14 @@ def execute(notebook: str, run: str, parameters: dict, limit_seconds: float, sho
     return copy
 
 
+def make_missing(path: Path, notebook: str, run: str, parameters: dict) -> Path:
+    """Return `path`, after running the notebook that makes it where it is missing, as on a Colab machine of its own."""
+    if not path.exists():
+        print(f"{short_path(path)} is missing, so {notebook} is run first", flush=True)
+        execute(notebook, run, parameters | {"RUN": run}, 3600)
+    return path
+
+
 def _die_with_parent() -> None:
     """Ask Linux to end this process when run.py is killed: no second writer stays behind."""
     ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG

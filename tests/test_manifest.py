@@ -4,10 +4,12 @@ import pytest
 
 from parentcare import manifest
 
-PARAMETERS = {"RUN": "", "MAX_STEPS": 30, "FRESH": False}
+PARAMETERS = {"RUN": "", "MAX_STEPS": 30, "FRESH": False, "TERMS": ("유아", "영아")}
+
+PARAMETERS_CELL = 'RUN = ""\nMAX_STEPS = 30  # steps\nFRESH = False\nTERMS = ("유아", "영아")'
 
 
-def notebook(folder, code: str, parameters: str = 'RUN = ""\nMAX_STEPS = 30  # steps\nFRESH = False'):
+def notebook(folder, code: str, parameters: str = PARAMETERS_CELL):
     cells = [
         {"cell_type": "markdown", "metadata": {}, "source": ["# 제목"]},
         {"cell_type": "code", "metadata": {"tags": ["parameters"]}, "source": [parameters], "outputs": []},
@@ -55,7 +57,7 @@ def test_nothing_changed_is_current(project):
         (lambda p: notebook(p, "from parentcare.data import splits"), "code cells changed"),
         (lambda p: (p / "parentcare" / "data" / "records.py").write_text("A = 2\n"), "package code changed"),
         (
-            lambda p: notebook(p, "from parentcare.data import records", 'RUN = ""\nMAX_STEPS = 40\nFRESH = False'),
+            lambda p: notebook(p, "from parentcare.data import records", PARAMETERS_CELL.replace("30", "40")),
             "MAX_STEPS 30 → 40",
         ),
     ],

@@ -2,6 +2,7 @@
 
 import collections
 import fnmatch
+import hashlib
 import json
 import re
 import time
@@ -99,32 +100,43 @@ def process_folder(folder: Path, cache: Path, report=print) -> list[dict]:
     `cache` grows by one line a paper, so that a killed run goes on, and is ordered anew at the end.
     """
     paths = find_papers(folder)
-    hashes = {path.name: f"{sha256(path)} {_code_version()}" for path in paths}
+    names = {str(path): path.relative_to(folder).as_posix() for path in paths}
+    hashes = {name: f"{sha256(path)} {_code_version()}" for path, name in names.items()}
     done = {r["file"]: r for r in _read_cache(cache) if hashes.get(r["file"]) == r["hash"]}
-    waiting = [path for path in paths if path.name not in done]
+    waiting = [path for path in paths if names[str(path)] not in done]
     report(f"{len(paths)} files in {short_path(folder)}: {len(done)} unchanged, {len(waiting)} to read")
     cache.parent.mkdir(parents=True, exist_ok=True)
     started = time.time()
     with open(cache, "a", encoding="utf-8") as file:
         for count, read in enumerate(read_papers(waiting), start=1):
-            name = Path(read["path"]).name
-            done[name] = process_paper(read, about_paper(name, folder)) | {"hash": hashes[name]}
+            name = names[read["path"]]
+            made = process_paper(read, about_paper(Path(name).name, folder))
+            done[name] = made | {"file": name, "hash": hashes[name]}
             file.write(json.dumps(done[name], ensure_ascii=False) + "\n")
             if count % 20 == 0 or count == len(waiting):
                 left = (time.time() - started) / count * (len(waiting) - count)
                 report(f"row {count:>4} of {len(waiting)}  {name}  {format_seconds(left)} left")
-    return [done[path.name] for path in paths]
+    return [done[name] for name in names.values()]
 
 
 def collect_records(results: list[dict]) -> tuple[list[dict], list[dict]]:
     """Return (records of all papers without near-duplicates, rejected papers and records with their reasons)."""
-    records = [record for result in results for record in result["records"]]
+    records, first_file = [], {}
+    same_paper = []
+    for result in results:
+        for record in result["records"]:
+            if first_file.setdefault(record["id"], result["file"]) == result["file"]:
+                records.append(record)
+            else:
+                reason = f"the same paper as {first_file[record['id']]}"
+                same_paper.append({"file": result["file"], "id": record["id"], "reason": reason})
     rejected = [
         {"file": result["file"], "id": None, "reason": result["report"]["why_not"]}
         for result in results
         if "why_not" in result["report"]
     ]
     rejected += [{"file": result["file"], **refused} for result in results for refused in result["refused"]]
+    rejected += same_paper
     dropped = dict(_repeated(records))
     rejected += [
         {"file": records[j]["source"], "id": records[j]["id"], "reason": f"near-duplicate of {records[i]['id']}"}
@@ -186,4 +198,5 @@ def _read_cache(cache: Path) -> list[dict]:
 
 def _code_version() -> str:
     """Return a hash of this folder's code: a changed rule reads every paper again."""
-    return (sha256(Path(__file__).parent) or "")[:12]
+    hashes = [sha256(path) or "" for path in sorted(Path(__file__).parent.glob("*.py"))]
+    return hashlib.sha256(" ".join(hashes).encode()).hexdigest()[:12]

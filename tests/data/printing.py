@@ -3,6 +3,7 @@
 import io
 from pathlib import Path
 
+from fontTools.ttLib import TTFont
 from reportlab.pdfbase import pdfmetrics, ttfonts
 from reportlab.pdfgen.canvas import Canvas
 
@@ -19,7 +20,14 @@ FILLER = "부모의 민감한 반응은 영아가 세상을 믿고 둘러보게 
 def print_pdf(path: Path, pages: list[list[tuple]]) -> Path:
     """Return `path` after printing pages of (x, y, size, text, letter gap, degrees); the last two may lack."""
     if FONT not in pdfmetrics.getRegisteredFontNames():
-        pdfmetrics.registerFont(ttfonts.TTFont(FONT, NANUM))
+        # reportlab shares what it knows of a font by the name inside, and the sample papers use another cut of this one
+        font, content = TTFont(NANUM), io.BytesIO()
+        for record in font["name"].names:
+            if record.nameID in (1, 4, 6):
+                record.string = FONT
+        font.save(content)
+        content.seek(0)
+        pdfmetrics.registerFont(ttfonts.TTFont(FONT, content))
     content = io.BytesIO()
     canvas = Canvas(content, (595, 842), invariant=1)
     for page in pages:

@@ -12,7 +12,7 @@ import psutil
 
 from tests.conftest import REPOSITORY
 
-SETTINGS = {"MAX_STEPS": 8, "EVAL_STEPS": 2, "MAX_NEW_TOKENS": 8}
+SETTINGS = {"RUN": "demo", "MAX_STEPS": 8, "EVAL_STEPS": 2, "MAX_NEW_TOKENS": 8}
 
 
 def make_home(demo_home: Path, home: Path) -> Path:
@@ -27,10 +27,12 @@ def make_home(demo_home: Path, home: Path) -> Path:
 
 
 def start(home: Path) -> subprocess.Popen:
-    words = [word for name, value in SETTINGS.items() for word in ("--set", f"{name}={value}")]
-    command = [sys.executable, str(REPOSITORY / "run.py"), "--demo", "--from", "03", *words]
-    environment = os.environ | {"PARENTCARE_HOME": str(home)}
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    code = f"from parentcare.runner import execute; execute('03_finetune', 'demo', {SETTINGS!r}, 300)"
+    command = [sys.executable, "-c", code]
+    environment = os.environ | {"PARENTCARE_HOME": str(home), "UNSLOTH_FORCE_CPU": "1"}
+    return subprocess.Popen(
+        command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
 
 
 def kill_everything(process: subprocess.Popen) -> None:

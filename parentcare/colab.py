@@ -9,6 +9,8 @@ from pathlib import Path
 
 # The one place that says where the project is published: every badge and clone cell is held to it by a test.
 REPOSITORY, TAG = "WOOJINIYA/ParentCare", "v0.1.0"
+# The session runs on these: another version under it breaks it.
+COLABS_OWN = ("jupyterlab", "ipykernel")
 DRIVE_FOLDER = "/content/drive/MyDrive/ParentCare"
 
 
@@ -19,7 +21,7 @@ def prepare(use_drive: bool) -> None:
     try:
         metadata.version("unsloth")
     except metadata.PackageNotFoundError:
-        _pip(requirement_lines(keep_torch=True))
+        _pip([line for line in requirement_lines(keep_torch=True) if not line.startswith(COLABS_OWN)])
         _pip(["--no-deps", "-r", str(ROOT / "requirements-unsloth.txt")])
     if use_drive:
         from google.colab import drive

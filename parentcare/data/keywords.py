@@ -61,5 +61,6 @@ def count_documents(texts: list[str], stop_words: frozenset[str] = STOP_WORDS) -
     """Return keyword → number of texts that have it, so that one long paper cannot own the chart."""
     counts: collections.Counter = collections.Counter()
     for tokens in load_kiwi().tokenize(texts):
-        counts.update({word for word in merge_nouns(tokens) if word not in stop_words})
+        # sorted, so that words of equal counts come in the same order on every machine
+        counts.update(sorted({word for word in merge_nouns(tokens) if word not in stop_words}))
     return counts

@@ -12,7 +12,7 @@ MINIMUM_CARD_GIB = 7.5
 DEMO_RUN, RECIPE_RUN = "demo", "qwen2.5-7b"
 # A model of a million weights needs larger steps than the recipe's to move at all in a minute.
 RECIPE_SETTINGS = {"max_seq_length": 2048, "max_steps": -1, "learning_rate": 2e-4, "max_new_tokens": 256}
-DEMO_SETTINGS = {"max_seq_length": 512, "max_steps": 40, "learning_rate": 3e-3, "max_new_tokens": 96}
+DEMO_SETTINGS = {"max_seq_length": 512, "max_steps": 40, "learning_rate": 3e-3, "max_new_tokens": 64}
 
 
 def choose_device(wanted: str = "auto") -> str:

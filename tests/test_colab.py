@@ -1,0 +1,49 @@
+"""The Colab cell, without Colab: what it would install, and what it says where that fails."""
+
+import subprocess
+import sys
+
+import pytest
+
+from parentcare import colab
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    """Return the arguments of every pip call; nothing is installed, and unsloth is not there."""
+    calls = []
+    monkeypatch.setattr(colab, "_pip", calls.append)
+
+    def missing(name):
+        raise colab.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(colab.metadata, "version", missing)
+    return calls
+
+
+def test_colabs_own_torch_and_kernel_are_kept(installed):
+    colab.prepare(use_drive=False)
+    packages, unsloth = installed
+    assert not any(line.startswith(("torch==", "jupyterlab", "ipykernel")) for line in packages)
+    assert any(line.startswith("trl==") for line in packages) and unsloth[0] == "--no-deps"
+
+
+def test_nothing_is_installed_twice(monkeypatch):
+    monkeypatch.setattr(colab.metadata, "version", lambda name: "2026.10.9")
+    monkeypatch.setattr(colab, "_pip", lambda arguments: pytest.fail("installed again"))
+    colab.prepare(use_drive=False)
+
+
+def test_an_install_after_torch_was_imported_is_refused_in_korean(monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch", object())
+    with pytest.raises(RuntimeError, match="세션 다시 시작"):
+        colab._pip(["trl"])
+
+
+def test_a_failed_install_says_in_korean_what_to_do(monkeypatch):
+    for name in ("torch", "transformers", "numpy"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    failed = subprocess.CompletedProcess([], 1, stdout="", stderr="ERROR: No matching distribution")
+    monkeypatch.setattr(colab.subprocess, "run", lambda *a, **k: failed)
+    with pytest.raises(RuntimeError, match=r"설치에 실패했습니다(.|\n)*No matching distribution"):
+        colab._pip(["trl"])

@@ -78,7 +78,7 @@ def measure(setting: str, base: str, part: Path) -> dict:
             clock[state.global_step], tokens[state.global_step] = time.time(), state.num_input_tokens_seen
 
     arguments = SFTConfig(
-        output_dir="/tmp/speed",
+        output_dir=str(REPOSITORY / "outputs" / "speed"),
         max_length=LIMIT,
         per_device_train_batch_size=batch,
         gradient_accumulation_steps=accumulation,

@@ -1,92 +1,113 @@
-"""Training speed side by side on one GPU: transformers + PEFT + TRL, Unsloth's notebook settings, and this project's.
+"""Training speed side by side on one GPU, and how far the plan's predictions were from what happened.
 
-Eight sequences in every optimizer step, whole-paper rows of the sample papers, a random-weight Qwen2.5-7B in NF4. Ten
-steps are left out, then three blocks of ten are timed by the clock; non-pad tokens. Losses mean nothing and are not
-kept. Each setting runs in a process of its own. To repeat it, run notebook 02 with RUN = "h200" and the base's
-tokenizer, then
+Eight sequences in every optimizer step, whole-paper rows of the sample papers (joined for limits over 2,048), a
+random-weight Qwen2.5-7B in NF4. Ten steps are left out, then three blocks of ten are timed by the clock; for the curve
+five and one block of five. Non-pad tokens. Losses mean nothing and are not kept. Each setting runs in a process of its
+own. To repeat it, run notebook 02 with RUN = "h200" and the base's tokenizer, then
 
     PYTHONPATH=. python benchmarks/finetune_speed.py --base FOLDER --part outputs/h200/train.jsonl
 """
 
 import argparse
 import datetime
-import itertools
 import json
 import subprocess
 import sys
-import time
 from importlib import metadata
 from pathlib import Path
+from typing import NamedTuple
 
 from parentcare.data.records import read_jsonl
 from parentcare.manifest import REPOSITORY, current_commit, read_json, write_json
 
 RESULTS = REPOSITORY / "benchmarks" / "results" / "finetune_speed_h200.json"
-LIMIT, WARM_UP, BLOCK, BLOCKS = 2048, 10, 10, 3
 LAYERS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
-# setting → (batch, accumulation, checkpointing, rows)
+ROWS = 80  # a multiple of eight: no step is smaller than the others
+LONG, SHORT = (10, 10, 3), (5, 5, 1)
+
+
+class Case(NamedTuple):
+    """One row of the table: what runs, its limit in tokens, a memory cap in GiB, precision, and steps."""
+
+    setting: str
+    limit: int = 2048
+    cap_gib: float | None = None
+    precision: str = "bf16"
+    steps: tuple[int, int, int] = LONG  # left out, in a block, blocks
+
+    @property
+    def name(self) -> str:
+        """Return the setting with what differs from the plain case."""
+        cap = f", {self.cap_gib} GiB cap" if self.cap_gib else ""
+        return f"{self.setting}, limit {self.limit}, {self.precision}{cap}"
+
+
+# setting → (batch, accumulation, checkpointing, rows, padding_free); None: as the plan decides
 SETTINGS = {
-    "trl: transformers + PEFT + TRL, 2×4, checkpointing": (2, 4, True, "labels"),
-    "unsloth notebook: 2×4, checkpointing, text rows": (2, 4, "unsloth", "text"),
-    "ours, recipe shape: 2×4, checkpointing, response-only labels": (2, 4, "unsloth", "labels"),
-    "ours, whole card: 8×1, no checkpointing, response-only labels": (8, 1, False, "labels"),
+    "ours": None,
+    "unsloth hand-set": (8, 1, False, "labels", None),
+    "unsloth notebook": (2, 4, "unsloth", "text", None),
+    "unsloth notebook, labels": (2, 4, "unsloth", "labels", None),
+    "trl": (2, 4, True, "labels", None),
+    "unsloth hand-set, padded": (8, 1, False, "labels", False),
 }
+TABLE = [Case(setting) for setting in SETTINGS]
+CAPPED = [Case(s, cap_gib=16, precision=p) for p in ("bf16", "fp16") for s in ("ours", "unsloth notebook")]
+CURVE = [Case(s, limit=n, steps=SHORT) for s in ("ours", "unsloth notebook") for n in (1024, 4096, 8192)]
+CAPS = [(10, 1024), (10, 4096), (16, 8192), (24, 2048), (48, 2048), (48, 4096), (80, 8192)]
+PLANS = [Case("ours", limit=limit, cap_gib=cap, steps=SHORT) for cap, limit in CAPS]
+GROUPS = {"table": TABLE, "capped": CAPPED, "curve": CURVE, "plans": PLANS}
 
 
-def load(setting: str, base: str, checkpointing):
-    """Return (model with LoRA, tokenizer) by plain libraries for TRL, else by Unsloth."""
-    if not setting.startswith("trl"):
-        from unsloth import FastLanguageModel
-
-        model, tokenizer = FastLanguageModel.from_pretrained(
-            base, max_seq_length=LIMIT, load_in_4bit=True, use_exact_model_name=True
-        )
-        common = {"r": 16, "lora_alpha": 16, "lora_dropout": 0.0, "bias": "none", "target_modules": LAYERS}
-        return FastLanguageModel.get_peft_model(
-            model, use_gradient_checkpointing=checkpointing, random_state=3407, **common
-        ), tokenizer
+def load(case: Case, base: str):
+    """Return (model, tokenizer) by plain transformers for TRL, else by Unsloth."""
     import torch
-    from peft import LoraConfig, get_peft_model, prepare_model_for_kbit_training
-    from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.bfloat16, device_map={"": 0})
-    model = prepare_model_for_kbit_training(model, use_gradient_checkpointing=checkpointing)
-    config = LoraConfig(r=16, lora_alpha=16, target_modules=LAYERS, task_type="CAUSAL_LM")
-    return get_peft_model(model, config), AutoTokenizer.from_pretrained(base)
+    dtype = torch.bfloat16 if case.precision == "bf16" else torch.float16
+    if case.setting == "trl":
+        from transformers import AutoModelForCausalLM, AutoTokenizer
+
+        model = AutoModelForCausalLM.from_pretrained(base, dtype=dtype, device_map={"": 0})
+        return model, AutoTokenizer.from_pretrained(base)
+    from unsloth import FastLanguageModel
+
+    return FastLanguageModel.from_pretrained(
+        base, max_seq_length=case.limit, load_in_4bit=True, dtype=dtype, use_exact_model_name=True
+    )
 
 
-def measure(setting: str, base: str, part: Path) -> dict:
-    """Return tokens/s of each block and the peak memory in GiB."""
-    batch, accumulation, checkpointing, kind = SETTINGS[setting]
-    model, tokenizer = load(setting, base, checkpointing)
-    import torch
-    from datasets import Dataset
-    from transformers import TrainerCallback
-    from trl import SFTConfig, SFTTrainer
-
-    from parentcare.model.prompts import build_prompt, tokenize_records
+def read_rows(case: Case, part: Path, tokenizer) -> tuple[list[dict], list[dict]]:
+    """Return (token rows with labels, the same as text rows); over 2,048 tokens several papers are joined."""
+    from parentcare.model.prompts import build_prompt, fit_text, tokenize_records
 
     records = [row for row in read_jsonl(part) if row["section"] == "whole"]
-    rows, report = tokenize_records(records, tokenizer, LIMIT)
-    if kind == "text":
-        rows = [{"text": build_prompt(r["text"]) + r["summary"] + tokenizer.eos_token} for r in records]
-    clock, tokens = {}, {}
+    joined = max(1, case.limit // 1400)
+    texts = [" ".join(records[(i + k) % len(records)]["text"] for k in range(joined)) for i in range(ROWS)]
+    records = [records[i % len(records)] | {"text": text} for i, text in enumerate(texts)]
+    rows, _ = tokenize_records(records, tokenizer, case.limit)
+    fitted = [fit_text(r["text"], tokenizer, case.limit - 400)[0] for r in records]
+    return rows, [
+        {"text": build_prompt(text) + r["summary"] + tokenizer.eos_token}
+        for text, r in zip(fitted, records, strict=True)
+    ]
 
-    class Clock(TrainerCallback):
-        def on_step_end(self, args, state, control, **kwargs):
-            torch.cuda.synchronize()
-            clock[state.global_step], tokens[state.global_step] = time.time(), state.num_input_tokens_seen
 
-    arguments = SFTConfig(
+def arguments_of(case: Case, batch: int, accumulation: int, checkpointing, padding_free):
+    """Return the SFTConfig that every setting shares."""
+    from trl import SFTConfig
+
+    left_out, block, blocks = case.steps
+    return SFTConfig(
         output_dir=str(REPOSITORY / "outputs" / "speed"),
-        max_length=LIMIT,
+        max_length=case.limit,
         per_device_train_batch_size=batch,
         gradient_accumulation_steps=accumulation,
         gradient_checkpointing=bool(checkpointing),
-        max_steps=WARM_UP + BLOCK * BLOCKS,
+        max_steps=left_out + block * blocks,
         learning_rate=2e-4,
         optim="adamw_8bit",
-        bf16=True,
+        bf16=case.precision == "bf16",
+        fp16=case.precision == "fp16",
         packing=False,
         logging_strategy="no",
         save_strategy="no",
@@ -94,60 +115,154 @@ def measure(setting: str, base: str, part: Path) -> dict:
         report_to="none",
         disable_tqdm=True,
         seed=3407,
-        **({"dataset_text_field": "text"} if kind == "text" else {}),
+        data_seed=3407,
+        **({} if padding_free is None else {"padding_free": padding_free}),
     )
+
+
+def attach_lora(case: Case, model, checkpointing):
+    """Return (model, extra arguments of SFTTrainer): LoRA by Unsloth, or a peft_config for TRL."""
+    if case.setting == "trl":
+        from peft import LoraConfig
+
+        return model, {"peft_config": LoraConfig(r=16, lora_alpha=16, target_modules=LAYERS, task_type="CAUSAL_LM")}
+    from unsloth import FastLanguageModel
+
+    common = {"r": 16, "lora_alpha": 16, "lora_dropout": 0.0, "bias": "none", "target_modules": LAYERS}
+    model = FastLanguageModel.get_peft_model(
+        model, use_gradient_checkpointing=checkpointing, random_state=3407, max_seq_length=case.limit, **common
+    )
+    return model, {}
+
+
+def plan_ours(case: Case, model, rows: list[dict]) -> dict:
+    """Return the plan of notebook 03 for these rows."""
+    from parentcare.model.plan import make_plan
+
+    recipe = {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 4, "fit_to_card": True}
+    return make_plan(recipe, model, [len(row["input_ids"]) for row in rows], 16, 3407)
+
+
+def measure(case: Case, base: str, part: Path) -> dict:
+    """Return speeds of the blocks in non-pad tokens/s, peak memory in GiB, and for 'ours' the plan beside it."""
+    import torch
+
+    if case.cap_gib:
+        torch.cuda.set_per_process_memory_fraction(case.cap_gib * 2**30 / torch.cuda.mem_get_info()[1])
+    model, tokenizer = load(case, base)
+    rows, texts = read_rows(case, part, tokenizer)
+    planned = plan_ours(case, model, rows) if case.setting == "ours" else None
+    shape = SETTINGS[case.setting] or (2, 4, "unsloth" if planned["gradient_checkpointing"] else False, "labels", None)
+    batch, accumulation, checkpointing, kind, padding_free = shape
+    model, extra = attach_lora(case, model, checkpointing)
+    settings = arguments_of(case, batch, accumulation, checkpointing, padding_free)
+    return train(case, model, tokenizer, settings, texts if kind == "text" else rows, planned, extra)
+
+
+def train(case, model, tokenizer, settings, rows, planned, extra) -> dict:
+    """Return what `measure` returns, after training."""
+    import torch
+    from datasets import Dataset
+    from trl import SFTTrainer
+
+    from parentcare.model import plan, probe
+
+    if planned:
+        planned = probe.probe_plan(SFTTrainer, model, settings, tokenizer, rows, planned)
+        settings = probe.shape_arguments(settings, model, plan.taken_shape(planned))
+    clock = probe.StepClock()
     trainer = SFTTrainer(
         model=model,
-        args=arguments,
+        args=settings,
         train_dataset=Dataset.from_list(rows),
         processing_class=tokenizer,
-        callbacks=[Clock()],
+        callbacks=[clock],
+        **extra,
     )
     trainer.train()
-    ends = [WARM_UP + BLOCK * i for i in range(BLOCKS + 1)]
-    speeds = [(tokens[b] - tokens[a]) / (clock[b] - clock[a]) for a, b in itertools.pairwise(ends)]
-    seconds = [(clock[b] - clock[a]) / BLOCK for a, b in itertools.pairwise(ends)]
-    peak = round(torch.cuda.max_memory_allocated() / 2**30, 2)
-    return {"speeds": speeds, "seconds": seconds, "peak_gib": peak, "mean_tokens": report["tokens"] / report["rows"]}
+    left_out, block, blocks = case.steps
+    timed = [clock.steps[left_out + block * i : left_out + block * (i + 1)] for i in range(blocks)]
+    speeds = [sum(s["tokens"] for s in part) / sum(s["seconds"] for s in part) for part in timed]
+    kept = clock.steps[left_out:]
+    found = {
+        "speeds": speeds,
+        "peak_gib": max(s["peak_gib"] for s in kept),
+        "reserved_gib": torch.cuda.max_memory_reserved() / 2**30,
+        "tokens_per_step": sum(s["tokens"] for s in kept) / len(kept),
+    }
+    if planned:
+        seconds = sum(s["seconds"] for s in kept) / len(kept)
+        log = [{"loss": 0.0, "seconds": 0.0}, {"loss": 0.0, "seconds": seconds}]
+        peak = max(s["peak_gib"] for s in clock.steps)
+        found["plan"] = planned | probe.compare_plan(planned, log, peak)
+    return found
+
+
+def describe(case: Case, found: dict, common: dict) -> dict:
+    """Return the row of the results."""
+    speeds = found["speeds"]
+    row = {
+        "setting": case.name,
+        "tokens_per_second": round(sum(speeds) / len(speeds)),
+        "peak_gib": round(found["peak_gib"], 2),
+        "reserved_gib": round(found["reserved_gib"], 2),
+        "repeats": len(speeds),
+        "min": round(min(speeds)),
+        "max": round(max(speeds)),
+        "tokens_per_step": round(found["tokens_per_step"]),
+    }
+    if "plan" in found:
+        plan = found["plan"]
+        shape = (plan["per_device_train_batch_size"], plan["gradient_accumulation_steps"])
+        how = "with" if plan["gradient_checkpointing"] else "without"
+        row["shape"] = f"{shape[0]}×{shape[1]} {how} checkpointing"
+        row |= {k: plan[k] for k in ("predicted", "actual", "error_predicted", "error_probe")}
+        row["probe"] = {k: plan["probe"][k] for k in ("peak_gib", "step_seconds")}
+    return row | common
+
+
+def run_case(case: Case, words: list[str]) -> dict | None:
+    """Return what a process of its own measured; None, and its last words printed, where it failed."""
+    command = [sys.executable, __file__, *words, "--one", json.dumps(case._asdict())]
+    done = subprocess.run(command, capture_output=True, text=True)
+    line = next((line for line in done.stdout.splitlines() if line.startswith("RESULT ")), None)
+    if line is None:
+        print(case.name, "failed:", done.stderr[-1500:], flush=True)
+        return None
+    return json.loads(line[7:])
 
 
 def main() -> None:
-    """Write the results, one row a setting."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Write the results, one row a case, as they come."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--base", required=True)
     parser.add_argument("--part", type=Path, required=True)
+    parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--commit", default=current_commit())
-    parser.add_argument("--only", nargs="*", choices=SETTINGS, default=list(SETTINGS))
+    parser.add_argument("--groups", nargs="*", choices=GROUPS, default=list(GROUPS))
     parser.add_argument("--one", default="")
     arguments = parser.parse_args()
     if arguments.one:
-        print("RESULT " + json.dumps(measure(arguments.one, arguments.base, arguments.part)), flush=True)
+        case = Case(**json.loads(arguments.one))
+        print("RESULT " + json.dumps(measure(case, arguments.base, arguments.part)), flush=True)
         return
     import torch
 
+    versions = {n: metadata.version(n) for n in ("torch", "transformers", "trl", "peft", "unsloth", "bitsandbytes")}
     common = {
         "device": torch.cuda.get_device_name(),
-        "versions": {
-            n: metadata.version(n) for n in ("torch", "transformers", "trl", "peft", "unsloth", "bitsandbytes")
-        },
+        "versions": versions,
         "commit": arguments.commit,
         "date": datetime.date.today().isoformat(),
     }
-    results = [row for row in read_json(RESULTS, []) if row["setting"] not in arguments.only]
-    for setting in arguments.only:
-        command = [sys.executable, __file__, *sys.argv[1:], "--one", setting]
-        done = subprocess.run(command, capture_output=True, text=True)
-        line = next((line for line in done.stdout.splitlines() if line.startswith("RESULT ")), None)
-        if line is None:
-            print(setting, "failed:", done.stderr[-2500:], flush=True)
+    for case in [case for group in arguments.groups for case in GROUPS[group]]:
+        found = run_case(case, sys.argv[1:])
+        if found is None:
             continue
-        found = json.loads(line[7:])
-        speeds = found["speeds"]
-        row = {"setting": setting, "tokens_per_second": round(sum(speeds) / len(speeds)), "peak_gib": found["peak_gib"]}
-        row |= {"repeats": len(speeds), "min": round(min(speeds)), "max": round(max(speeds))}
-        results.append(row | {"mean_tokens_of_a_row": round(found["mean_tokens"])} | common)
-        print(results[-1], found["seconds"], flush=True)
-        write_json(RESULTS, results)
+        row = describe(case, found, common)
+        results = [old for old in read_json(arguments.results, []) if old["setting"] != case.name]
+        write_json(arguments.results, [*results, row])
+        print({k: v for k, v in row.items() if k not in common}, flush=True)
 
 
 if __name__ == "__main__":

@@ -91,7 +91,7 @@ def train_control(run: str, parameters: dict) -> Path:
     write_jsonl(folder / "train.jsonl", pair_with_wrong_texts(read_jsonl(source / "train.jsonl")))
     # the control keeps its last step: a few validation records are enough to see that it trained
     write_jsonl(folder / "validation.jsonl", read_jsonl(source / "validation.jsonl")[:8])
-    parameters = parameters | {"EVAL_STEPS": parameters["MAX_STEPS"], "MAX_NEW_TOKENS": 8}
+    parameters = parameters | {"EVAL_STEPS": parameters["MAX_STEPS"], "MAX_NEW_TOKENS": 8, "CHECK_RELOAD": False}
     parameters["BASE_MODEL"] = str(source / "base")
     if check_current("03_finetune", control, parameters)[0] != "current":
         execute("03_finetune", control, parameters | {"RUN": control, "FRESH": True}, 3600, show=lambda line: None)

@@ -1,59 +1,228 @@
-"""The training plan: the recipe's eight sequences a step, in the shape that fits the card."""
+"""The training plan: the recipe's eight sequences a step, in the shape that is fastest on this card.
 
-SEQUENCES_PER_STEP = 8
-# Qwen2.5-7B in NF4 with LoRA r 16 on one H200, random weights: without checkpointing 8×1 peaked at 45.7 GiB with
-# rows of about 1,200 tokens and at 30.2 with the sample's shorter ones, with it at 8.3. Where every row is as long as
-# the longest, which the prediction assumes, more is needed than was seen.
-LOADED_GIB = 6.0
-MIB_PER_TOKEN = {False: 4.5, True: 0.35}
-MEMORY_MARGIN = 0.90
+A model of memory and time from the base's architecture ranks the shapes. A probe of a few real steps then replaces
+what it can only guess, bytes and seconds a token, by what this card and this base do (`parentcare.model.probe`).
+"""
+
+import math
+import os
+import random
+import time
+from typing import NamedTuple
+
+# Values a layer keeps for a token's backward pass: hidden, intermediate and key-value widths. Unsloth on one H200 kept
+# 152 kB a token and layer of Qwen2.5-7B; recomputing one layer at a time took 1.7 times one layer.
+KEPT_HIDDEN, KEPT_INTERMEDIATE, KEPT_KEY_VALUE = 5, 3, 2
+RECOMPUTED_LAYERS = 1.7
+# Forward and backward without gradients of the frozen weights; checkpointing adds a forward.
+PASSES = {False: 4, True: 6}
+# Share of the device's own matrix speed that a step reaches, and what a layer's kernels take to launch: a GPU works
+# meanwhile, a CPU does not.
+EFFICIENCY = 0.5
+LAUNCH_SECONDS_PER_LAYER = {"cuda": {False: 0.010, True: 0.015}, "cpu": {False: 0.02, True: 0.03}}
+# LoRA weights and gradients in float32, two 8-bit moments
+BYTES_PER_TRAINED_WEIGHT = 10
+MEMORY_MARGIN = 0.92
+SIMULATED_STEPS = 400
 
 
-def shapes(recipe_batch_size: int, recipe_accumulation_steps: int) -> list[tuple[int, int, bool]]:
-    """Return (batch size, accumulation steps, checkpointing), fastest first, recipe's shape last."""
-    total = recipe_batch_size * recipe_accumulation_steps
-    sizes = [size for size in (8, 4, 2, 1) if total % size == 0 and size >= recipe_batch_size]
-    faster = [(size, total // size, checkpointing) for checkpointing in (False, True) for size in sizes]
-    return faster or [(recipe_batch_size, recipe_accumulation_steps, True)]
+class Shape(NamedTuple):
+    """How the sequences of one optimizer step are computed."""
+
+    batch_size: int
+    accumulation_steps: int
+    checkpointing: bool
+
+    def __str__(self) -> str:
+        how = "with" if self.checkpointing else "without"
+        return f"{self.batch_size}×{self.accumulation_steps} {how} checkpointing"
 
 
-def predict_gib(batch_size: int, checkpointing: bool, longest_tokens: int) -> float:
-    """Return the predicted peak memory in GiB of one micro-batch of the longest rows."""
-    return LOADED_GIB + batch_size * longest_tokens * MIB_PER_TOKEN[checkpointing] / 1024
+class Costs(NamedTuple):
+    """Of one micro-batch: bytes and seconds, each a constant and a slope by tokens, and a least time."""
+
+    static_gib: float
+    gib_per_token: float
+    seconds: float
+    seconds_per_token: float
+    least_seconds: float
 
 
-def choose_shape(recipe: dict, device: str, free_gib: float, longest_tokens: int) -> dict:
-    """Return batch size, accumulation steps, checkpointing, predicted memory, and why.
+def list_shapes(sequences: int) -> list[Shape]:
+    """Return the shapes of one optimizer step of that many sequences on this rank, largest batch first."""
+    sizes = [size for size in (8, 4, 2, 1) if sequences % size == 0]
+    return [Shape(size, sequences // size, checkpointing) for checkpointing in (False, True) for size in sizes]
 
-    `recipe` has per_device_train_batch_size, gradient_accumulation_steps and fit_to_card. The
-    optimizer step keeps the recipe's number of sequences whatever the shape.
+
+def micro_batches(lengths: list[int], shape: Shape, padded: bool, seed: int) -> list[list[int]]:
+    """Return the tokens of each micro-batch of each optimizer step, over shuffled epochs.
+
+    A padded batch counts its longest row for every row; a padding-free one only what is there.
     """
-    batch, accumulation = recipe["per_device_train_batch_size"], recipe["gradient_accumulation_steps"]
-    chosen, why = (batch, accumulation, True), "FIT_TO_CARD is False"
-    if device != "cuda":
-        chosen, why = (batch, accumulation, False), "the tiny model on a CPU gains nothing from another shape"
-    elif recipe["fit_to_card"]:
-        fitting = [
-            shape
-            for shape in shapes(batch, accumulation)
-            if predict_gib(shape[0], shape[2], longest_tokens) < free_gib * MEMORY_MARGIN
-        ]
-        chosen = fitting[0] if fitting else (1, batch * accumulation, True)
-        why = f"{free_gib:.0f} GiB are free and the longest row has {longest_tokens} tokens"
-    predicted = predict_gib(chosen[0], chosen[2], longest_tokens) if device == "cuda" else None
+    order, steps = random.Random(seed), []
+    per_step = min(len(lengths), shape.batch_size * shape.accumulation_steps)
+    while len(steps) < SIMULATED_STEPS:
+        shuffled = order.sample(lengths, len(lengths))
+        for start in range(0, len(shuffled) - per_step + 1, per_step):
+            rows = shuffled[start : start + per_step]
+            batches = [rows[i : i + shape.batch_size] for i in range(0, per_step, shape.batch_size)]
+            steps.append([max(b) * len(b) if padded else sum(b) for b in batches])
+    return steps
+
+
+def model_costs(model, shape: Shape, card: dict) -> Costs:
+    """Return the costs that follow from the architecture, before anything was measured.
+
+    `card` has `device`, `flops_per_second` (of a matrix product) and `static_gib` (weights and adapter).
+    """
+    c = model.config
+    hidden, layers = c.hidden_size, c.num_hidden_layers
+    key_value = c.num_key_value_heads * hidden // c.num_attention_heads
+    kept = KEPT_HIDDEN * hidden + KEPT_INTERMEDIATE * c.intermediate_size + KEPT_KEY_VALUE * key_value
+    kept_layers = RECOMPUTED_LAYERS if shape.checkpointing else layers
+    launch = layers * LAUNCH_SECONDS_PER_LAYER[card["device"]][shape.checkpointing]
+    weights = layers * hidden * (2 * hidden + 2 * key_value + 3 * c.intermediate_size)
+    return Costs(
+        static_gib=card["static_gib"],
+        gib_per_token=kept * kept_layers * model.dtype.itemsize / 2**30,
+        seconds=launch if card["device"] == "cpu" else 0.0,
+        seconds_per_token=weights * PASSES[shape.checkpointing] / (card["flops_per_second"] * EFFICIENCY),
+        least_seconds=launch,
+    )
+
+
+def predict(costs: Costs, steps: list[list[int]]) -> dict:
+    """Return `peak_gib` of the largest micro-batch and the mean `step_seconds`."""
+    seconds = [max(costs.least_seconds, costs.seconds + costs.seconds_per_token * t) for step in steps for t in step]
+    peak = costs.static_gib + costs.gib_per_token * max(max(step) for step in steps)
+    return {"peak_gib": round(peak, 2), "step_seconds": round(sum(seconds) / len(steps), 4)}
+
+
+def measure_card(model, trained_weights: int) -> dict:
+    """Return `device`, `free_gib` (a cap counted), `static_gib` and `flops_per_second` of a matrix product."""
+    import torch
+
+    device = model.device.type
+    size = 8192 if device == "cuda" else 1024
+    a = torch.randn(size, size, device=device, dtype=model.dtype)
+    seconds = min(_time_product(a) for _ in range(4))
+    del a
+    adapter_gib = trained_weights * BYTES_PER_TRAINED_WEIGHT / 2**30
+    static_gib = torch.cuda.memory_allocated() / 2**30 if device == "cuda" else 0.0
     return {
-        "per_device_train_batch_size": chosen[0],
-        "gradient_accumulation_steps": chosen[1],
-        "gradient_checkpointing": chosen[2],
-        "predicted_peak_gib": predicted and round(predicted, 1),
-        "why": why,
+        "device": device,
+        "free_gib": round(free_gib(), 2) if device == "cuda" else None,
+        "static_gib": static_gib + adapter_gib,
+        "flops_per_second": 2 * size**3 / seconds,
     }
 
 
-def describe_plan(recipe: dict, plan: dict) -> str:
-    """Return 'recipe 2×4 → running 8×1 …, because …'."""
-    recipe_shape = f"{recipe['per_device_train_batch_size']}×{recipe['gradient_accumulation_steps']}"
-    shape = f"{plan['per_device_train_batch_size']}×{plan['gradient_accumulation_steps']}"
-    memory = f", predicted peak {plan['predicted_peak_gib']} GiB" if plan["predicted_peak_gib"] else ""
-    checkpointing = "with" if plan["gradient_checkpointing"] else "without"
-    return f"recipe {recipe_shape} → running {shape} {checkpointing} checkpointing{memory}, because {plan['why']}"
+def _time_product(a) -> float:
+    import torch
+
+    started = time.perf_counter()
+    torch.mm(a, a)
+    if a.is_cuda:
+        torch.cuda.synchronize()
+    return time.perf_counter() - started
+
+
+def free_gib() -> float:
+    """Return what this process may take in all on its GPU, its own memory included, in GiB."""
+    import torch
+
+    free, total = torch.cuda.mem_get_info()
+    cap = torch.cuda.get_per_process_memory_fraction() * total
+    return min(free + torch.cuda.memory_reserved(), cap) / 2**30
+
+
+def count_adapter_weights(config, r: int) -> int:
+    """Return the number of LoRA weights of rank r on all seven linear layers."""
+    hidden, wide = config.hidden_size, config.intermediate_size
+    key_value = config.num_key_value_heads * hidden // config.num_attention_heads
+    ends = 2 * (hidden + hidden) + 2 * (hidden + key_value) + 3 * (hidden + wide)
+    return config.num_hidden_layers * r * ends
+
+
+def ranks() -> int:
+    """Return how many processes train together under torchrun."""
+    return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def make_plan(recipe: dict, model, lengths: list[int], lora_r: int, seed: int) -> dict:
+    """Return the shapes with their predictions, the one taken, and why.
+
+    `recipe` has per_device_train_batch_size, gradient_accumulation_steps and fit_to_card; `lengths` are
+    the tokens of each row. Raises MemoryError that says what would fit where nothing does.
+    """
+    batch, accumulation = recipe["per_device_train_batch_size"], recipe["gradient_accumulation_steps"]
+    if batch * accumulation % ranks():
+        raise ValueError(f"{batch}×{accumulation} sequences a step cannot be shared by {ranks()} GPUs evenly")
+    card = measure_card(model, count_adapter_weights(model.config, lora_r))
+    recipe_shape = Shape(batch, accumulation // ranks(), card["device"] == "cuda")
+    shapes = list_shapes(batch * accumulation // ranks()) if recipe["fit_to_card"] else [recipe_shape]
+    rows = [_describe_shape(model, shape, card, lengths, seed) for shape in shapes]
+    fitting = [row for row in rows if row["fits"]]
+    if not fitting:
+        raise MemoryError(_what_would_fit(model, card, max(lengths)))
+    fastest = min(fitting, key=lambda row: (row["step_seconds"], -row["batch_size"]))
+    # on a CPU every machine then computes the demo's numbers in the same order
+    own = [row for row in fitting if (row["batch_size"], row["checkpointing"]) == (batch, False)]
+    chosen = own[0] if card["device"] == "cpu" and own else fastest
+    return {
+        "recipe": f"{batch}×{accumulation}",
+        "shapes": rows,
+        "per_device_train_batch_size": chosen["batch_size"],
+        "gradient_accumulation_steps": chosen["accumulation_steps"],
+        "gradient_checkpointing": chosen["checkpointing"],
+        "predicted": {k: chosen[k] for k in ("peak_gib", "step_seconds")},
+        "free_gib": card["free_gib"],
+        "ranks": ranks(),
+        "why": _why(recipe, chosen, rows, card),
+    }
+
+
+def _describe_shape(model, shape: Shape, card: dict, lengths: list[int], seed: int) -> dict:
+    steps = micro_batches(lengths, shape, card["device"] == "cpu", seed)
+    found = predict(model_costs(model, shape, card), steps)
+    fits = card["free_gib"] is None or found["peak_gib"] < card["free_gib"] * MEMORY_MARGIN
+    return {**shape._asdict(), **found, "fits": fits}
+
+
+def _why(recipe: dict, chosen: dict, rows: list[dict], card: dict) -> str:
+    if not recipe["fit_to_card"]:
+        return "FIT_TO_CARD is False"
+    if card["device"] == "cpu":
+        return "a CPU keeps the recipe's own batch, so that every machine computes the same numbers"
+    if len([row for row in rows if row["fits"]]) == len(rows):
+        return "every shape fits and this one is predicted to be the fastest"
+    return f"{card['free_gib']:.1f} GiB are free and of what fits it is predicted to be the fastest"
+
+
+def _what_would_fit(model, card: dict, longest_tokens: int) -> str:
+    """Return the sentence for a card on which not even one sequence at a time fits."""
+    costs = model_costs(model, Shape(1, 8, True), card)
+    tokens = (card["free_gib"] * MEMORY_MARGIN - costs.static_gib) / costs.gib_per_token
+    would = f"MAX_SEQ_LENGTH = {math.floor(tokens / 64) * 64} would" if tokens >= 256 else "a smaller base would"
+    return (
+        f"{card['free_gib']:.1f} GiB are free; one row of {longest_tokens} tokens at a time, with checkpointing, is "
+        f"predicted to need {costs.static_gib + costs.gib_per_token * longest_tokens:.1f} GiB: {would} fit"
+    )
+
+
+def taken_shape(plan: dict) -> Shape:
+    """Return the shape that the plan runs."""
+    names = ("per_device_train_batch_size", "gradient_accumulation_steps", "gradient_checkpointing")
+    return Shape(*(plan[name] for name in names))
+
+
+def describe_plan(plan: dict) -> str:
+    """Return the shapes with predicted memory and time, and 'recipe 2×4 → running 8×1 …, because …'."""
+    taken = taken_shape(plan)
+    lines = [f"{'shape':<28} {'peak GiB':>9} {'s/step':>8}"]
+    for row in plan["shapes"]:
+        shape = Shape(row["batch_size"], row["accumulation_steps"], row["checkpointing"])
+        mark = "  ← taken" if shape == taken else "" if row["fits"] else "  does not fit"
+        lines.append(f"{shape!s:<28} {row['peak_gib']:>9.2f} {row['step_seconds']:>8.3f}{mark}")
+    together = f" on each of {plan['ranks']} GPUs" if plan["ranks"] > 1 else ""
+    return "\n".join([*lines, f"recipe {plan['recipe']} → running {taken}{together}, because {plan['why']}"])

@@ -18,6 +18,9 @@ def reload_in_fresh_process(adapter: Path, rows: list[dict], text: str, settings
     `rows` have `input_ids` and `labels`; `settings` has max_seq_length, max_new_tokens, precision
     and device. Raises RuntimeError with the end of the process's output where it failed.
     """
+    import torch
+
+    torch.cuda.empty_cache()  # the other process needs the card too
     with tempfile.TemporaryDirectory() as folder:
         path = write_jsonl(Path(folder) / "rows.jsonl", rows)
         request = {"adapter": str(adapter), "rows": str(path), "text": text, **settings}

@@ -1,0 +1,217 @@
+"""A few real steps before training, and how far the plan's predictions were from what happened."""
+
+import copy
+import gc
+import itertools
+import math
+import statistics
+import tempfile
+import time
+
+from transformers import PrinterCallback, TrainerCallback
+
+from parentcare.model.plan import Costs, Shape, micro_batches, predict, taken_shape
+
+# The first step of each kind pays for compilation.
+WARM_UP_STEPS, TIMED_STEPS = 1, 2
+
+
+class StepClock(TrainerCallback):
+    """Records the seconds, tokens and peak memory in GiB of every optimizer step."""
+
+    def __init__(self):
+        self.steps: list[dict] = []
+        self.tokens = 0
+
+    def on_step_begin(self, args, state, control, **kwargs):
+        """Start the clock."""
+        _synchronize(reset=True)
+        self.started = time.perf_counter()
+
+    def on_step_end(self, args, state, control, **kwargs):
+        """Stop it when the device is done."""
+        allocated, reserved = _synchronize()
+        tokens, self.tokens = state.num_input_tokens_seen - self.tokens, state.num_input_tokens_seen
+        self.steps.append(
+            {
+                "seconds": time.perf_counter() - self.started,
+                "tokens": tokens,
+                "peak_gib": allocated,
+                "reserved_gib": reserved,
+            }
+        )
+
+
+def _synchronize(reset: bool = False) -> tuple[float, float]:
+    """Return the peak memory in GiB, (allocated, reserved), when all work is done; zeros on a CPU."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return 0.0, 0.0
+    torch.cuda.synchronize()
+    found = torch.cuda.max_memory_allocated() / 2**30, torch.cuda.max_memory_reserved() / 2**30
+    if reset:
+        torch.cuda.reset_peak_memory_stats()
+    return found
+
+
+def probe_plan(trainer_class, model, arguments, tokenizer, rows: list[dict], plan: dict) -> dict:
+    """Return the plan with `probe`: measured steps, and memory and time predicted from them.
+
+    The steps are the trainer's own, at learning rate 0, which changes no weight: first the longest rows, then
+    typical ones. A shape that runs out of memory is struck out and the next fastest is probed.
+    """
+    import torch
+
+    while True:
+        shape = taken_shape(plan)
+        try:
+            settings = shape_arguments(arguments, model, shape)
+            points = run_probe(trainer_class, model, settings, tokenizer, probe_rows(rows, shape))
+            break
+        except torch.OutOfMemoryError:
+            plan = strike_out(plan, shape)
+        finally:
+            _forget()
+    lengths = [len(row["input_ids"]) for row in rows]
+    steps = micro_batches(lengths, shape, not torch.cuda.is_available(), arguments.seed)
+    return plan | {"probe": {"steps": points, **predict(fit_costs(points, shape), steps)}}
+
+
+def strike_out(plan: dict, shape: Shape) -> dict:
+    """Return the plan without the shape that did not fit. Raises MemoryError where it was the last."""
+    shapes = [row | {"fits": row["fits"] and tuple(row.values())[:3] != shape} for row in plan["shapes"]]
+    fitting = [row for row in shapes if row["fits"]]
+    if not fitting:
+        raise MemoryError(f"{shape} ran out of memory in the probe and nothing smaller is left: lower MAX_SEQ_LENGTH")
+    chosen = min(fitting, key=lambda row: row["step_seconds"])
+    return plan | {
+        "shapes": shapes,
+        "per_device_train_batch_size": chosen["batch_size"],
+        "gradient_accumulation_steps": chosen["accumulation_steps"],
+        "gradient_checkpointing": chosen["checkpointing"],
+        "predicted": {k: chosen[k] for k in ("peak_gib", "step_seconds")},
+        "why": f"{shape} ran out of memory in the probe",
+    }
+
+
+def probe_rows(rows: list[dict], shape: Shape) -> list[list[dict]]:
+    """Return the rows of each probed optimizer step: the longest micro-batch repeated, then typical ones."""
+    ordered = sorted(rows, key=lambda row: len(row["input_ids"]))
+    ordered = ordered * math.ceil(shape.batch_size / len(ordered))
+    middle = max(0, (len(ordered) - shape.batch_size) // 2)
+    longest = ordered[-shape.batch_size :] * shape.accumulation_steps
+    typical = ordered[middle : middle + shape.batch_size] * shape.accumulation_steps
+    warm_up = [longest, typical] * WARM_UP_STEPS
+    return [*warm_up, *[longest] * TIMED_STEPS, *[typical] * TIMED_STEPS]
+
+
+def shape_arguments(arguments, model, shape: Shape):
+    """Return a copy of the arguments for this shape, after switching the model's checkpointing on or off."""
+    from unsloth import FastLanguageModel
+
+    settings = copy.copy(arguments)
+    settings.per_device_train_batch_size = shape.batch_size
+    settings.gradient_accumulation_steps = shape.accumulation_steps
+    FastLanguageModel.for_training(model, use_gradient_checkpointing="unsloth" if shape.checkpointing else False)
+    return settings
+
+
+def run_probe(trainer_class, model, arguments, tokenizer, steps: list[list[dict]]) -> list[dict]:
+    """Return seconds, tokens and peak memory of each timed step; `arguments` is changed."""
+    from datasets import Dataset
+
+    clock = StepClock()
+    with tempfile.TemporaryDirectory() as folder:
+        changes = {
+            "output_dir": folder,
+            "learning_rate": 0.0,
+            "max_steps": len(steps),
+            "eval_strategy": "no",
+            "save_strategy": "no",
+            "load_best_model_at_end": False,
+            "logging_strategy": "no",
+            "train_sampling_strategy": "sequential",
+        }
+        for name, value in changes.items():
+            setattr(arguments, name, value)
+        trainer = trainer_class(
+            model=model,
+            args=arguments,
+            train_dataset=Dataset.from_list([row for step in steps for row in step]),
+            processing_class=tokenizer,
+            callbacks=[clock],
+        )
+        trainer.remove_callback(PrinterCallback)
+        trainer.train()
+    return [{k: round(v, 4) for k, v in step.items()} for step in clock.steps[2 * WARM_UP_STEPS :]]
+
+
+def fit_costs(points: list[dict], shape: Shape) -> Costs:
+    """Return the costs of a micro-batch through the two kinds of probed steps, long and typical."""
+    halves = points[:TIMED_STEPS], points[TIMED_STEPS:]
+    (long, short) = (
+        {k: statistics.median(p[k] for p in half) for k in ("tokens", "seconds", "peak_gib")} for half in halves
+    )
+    n, span = shape.accumulation_steps, (long["tokens"] - short["tokens"]) / shape.accumulation_steps
+    if span < 0.1 * long["tokens"] / n:
+        # rows of one length tell nothing of the slope
+        return Costs(long["peak_gib"], 0.0, long["seconds"] / n, 0.0, 0.0)
+    slope = max(0.0, (long["seconds"] - short["seconds"]) / n / span)
+    gib = max(0.0, (long["peak_gib"] - short["peak_gib"]) / span)
+    return Costs(
+        static_gib=long["peak_gib"] - gib * long["tokens"] / n,
+        gib_per_token=gib,
+        seconds=long["seconds"] / n - slope * long["tokens"] / n,
+        seconds_per_token=slope,
+        least_seconds=0.0,
+    )
+
+
+def describe_probe(plan: dict) -> str:
+    """Return the probed steps, and the prediction before and after them."""
+    found, before = plan["probe"], plan["predicted"]
+    steps = [f"{s['tokens']:>6} tokens in {s['seconds']:.3f} s, peak {s['peak_gib']:.2f} GiB" for s in found["steps"]]
+    shown = [f"{name} {before[name]} → {found[name]}" for name in before]
+    return "\n".join([f"probed {taken_shape(plan)}", *steps, f"predicted {', '.join(shown)}"])
+
+
+def compare_plan(plan: dict, log: list[dict], peak_gib: float | None) -> dict:
+    """Return what happened beside what was predicted: `actual`, and the relative error before and after the probe.
+
+    `log` are the rows of log.jsonl; a step's seconds count only where no validation lay between.
+    """
+    actual = {"step_seconds": step_seconds(log), "peak_gib": peak_gib}
+    found = {"actual": actual}
+    for stage in ("predicted", "probe"):
+        if stage in plan:
+            names = [name for name in actual if actual[name]]
+            found[f"error_{stage}"] = {name: round(plan[stage][name] / actual[name] - 1, 3) for name in names}
+    return found
+
+
+def step_seconds(log: list[dict]) -> float | None:
+    """Return the mean seconds of an optimizer step, without the first and without validations between."""
+    seconds = [b["seconds"] - a["seconds"] for a, b in itertools.pairwise(log) if "loss" in a and "loss" in b]
+    return round(statistics.mean(seconds), 4) if seconds else None
+
+
+def describe_comparison(compared: dict) -> str:
+    """Return one line for each stage: predicted against actual, in per cent."""
+    shown = {name: value for name, value in compared["actual"].items() if value}
+    lines = [f"actual: {', '.join(f'{name} {value}' for name, value in shown.items())}"]
+    for stage, words in (("error_predicted", "from the architecture"), ("error_probe", "after the probe")):
+        if stage in compared:
+            errors = ", ".join(f"{name} {error:+.0%}" for name, error in compared[stage].items())
+            lines.append(f"predicted {words}: {errors}")
+    return "\n".join(lines)
+
+
+def _forget() -> None:
+    """Give back the memory of a trainer that is no longer needed, and forget its peak."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()

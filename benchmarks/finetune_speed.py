@@ -10,9 +10,11 @@ own. To repeat it, run notebook 02 with RUN = "h200" and the base's tokenizer, t
 
 import argparse
 import datetime
+import gc
 import json
 import subprocess
 import sys
+import tempfile
 from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
@@ -52,11 +54,30 @@ SETTINGS = {
     "unsloth hand-set, padded": (8, 1, False, "labels", False),
 }
 TABLE = [Case(setting) for setting in SETTINGS]
-CAPPED = [Case(s, cap_gib=16, precision=p) for p in ("bf16", "fp16") for s in ("ours", "unsloth notebook")]
-CURVE = [Case(s, limit=n, steps=SHORT) for s in ("ours", "unsloth notebook") for n in (1024, 4096, 8192)]
-CAPS = [(10, 1024), (10, 4096), (16, 8192), (24, 2048), (48, 2048), (48, 4096), (80, 8192)]
+CURVE = [
+    Case("unsloth notebook", limit, cap_gib, steps=SHORT)
+    for limit, cap_gib in ((2048, 16), (1024, None), (4096, None), (8192, None))
+]
+HALF = [Case(setting, cap_gib=16, precision="fp16", steps=SHORT) for setting in ("ours", "unsloth notebook")]
+CAPS = [
+    (None, 1024),
+    (10, 1024),
+    (16, 2048),
+    (24, 2048),
+    (48, 2048),
+    (None, 4096),
+    (48, 4096),
+    (16, 8192),
+    (None, 8192),
+]
 PLANS = [Case("ours", limit=limit, cap_gib=cap, steps=SHORT) for cap, limit in CAPS]
-GROUPS = {"table": TABLE, "capped": CAPPED, "curve": CURVE, "plans": PLANS}
+# each list of cases shares a process, which loads the base once
+GROUPS = {
+    "table": [[case] for case in TABLE],
+    "curve": [CURVE],
+    "fp16": [[case] for case in HALF],
+    "plans": [PLANS],
+}
 
 
 def load(case: Case, base: str):
@@ -143,24 +164,49 @@ def plan_ours(case: Case, model, rows: list[dict]) -> dict:
     return make_plan(recipe, model, [len(row["input_ids"]) for row in rows], 16, 3407)
 
 
-def measure(case: Case, base: str, part: Path) -> dict:
-    """Return speeds of the blocks in non-pad tokens/s, peak memory in GiB, and for 'ours' the plan beside it."""
+def measure(cases: list[Case], base: str, part: Path) -> None:
+    """Print a line of results for each case: one base, loaded for the longest limit."""
     import torch
 
-    if case.cap_gib:
-        torch.cuda.set_per_process_memory_fraction(case.cap_gib * 2**30 / torch.cuda.mem_get_info()[1])
-    model, tokenizer = load(case, base)
+    longest = max(cases, key=lambda case: case.limit)
+    if len(cases) == 1:
+        cap_memory(longest)
+    model, tokenizer = load(longest, base)
+    for case in cases:
+        cap_memory(case)
+        try:
+            model, found = run(case, model, tokenizer, part)
+        except torch.OutOfMemoryError as error:
+            found = {"error": str(error)[:200]}
+        print("RESULT " + json.dumps({"case": case, **found}), flush=True)
+        gc.collect()
+        torch.cuda.empty_cache()
+
+
+def cap_memory(case: Case) -> None:
+    """Let this process take no more of the card than the case allows."""
+    import torch
+
+    total = torch.cuda.mem_get_info()[1] / 2**30
+    torch.cuda.set_per_process_memory_fraction(min(1.0, (case.cap_gib or total) / total))
+    torch.cuda.reset_peak_memory_stats()
+
+
+def run(case: Case, model, tokenizer, part: Path) -> tuple:
+    """Return (the model with LoRA, speeds in non-pad tokens/s, peak memory in GiB, for 'ours' the plan)."""
     rows, texts = read_rows(case, part, tokenizer)
     planned = plan_ours(case, model, rows) if case.setting == "ours" else None
     shape = SETTINGS[case.setting] or (2, 4, "unsloth" if planned["gradient_checkpointing"] else False, "labels", None)
     batch, accumulation, checkpointing, kind, padding_free = shape
-    model, extra = attach_lora(case, model, checkpointing)
+    extra = {}
+    if not hasattr(model, "peft_config"):
+        model, extra = attach_lora(case, model, checkpointing)
     settings = arguments_of(case, batch, accumulation, checkpointing, padding_free)
-    return train(case, model, tokenizer, settings, texts if kind == "text" else rows, planned, extra)
+    return model, train(case, model, tokenizer, settings, texts if kind == "text" else rows, planned, extra)
 
 
 def train(case, model, tokenizer, settings, rows, planned, extra) -> dict:
-    """Return what `measure` returns, after training."""
+    """Return speeds, peak memory and the plan beside what happened, after training."""
     import torch
     from datasets import Dataset
     from trl import SFTTrainer
@@ -209,6 +255,7 @@ def describe(case: Case, found: dict, common: dict) -> dict:
         "repeats": len(speeds),
         "min": round(min(speeds)),
         "max": round(max(speeds)),
+        "blocks": [round(speed) for speed in speeds],
         "tokens_per_step": round(found["tokens_per_step"]),
     }
     if "plan" in found:
@@ -221,15 +268,22 @@ def describe(case: Case, found: dict, common: dict) -> dict:
     return row | common
 
 
-def run_case(case: Case, words: list[str]) -> dict | None:
-    """Return what a process of its own measured; None, and its last words printed, where it failed."""
-    command = [sys.executable, __file__, *words, "--one", json.dumps(case._asdict())]
-    done = subprocess.run(command, capture_output=True, text=True)
-    line = next((line for line in done.stdout.splitlines() if line.startswith("RESULT ")), None)
-    if line is None:
-        print(case.name, "failed:", done.stderr[-1500:], flush=True)
-        return None
-    return json.loads(line[7:])
+def run_cases(cases: list[Case], words: list[str]):
+    """Yield (case, what was measured) from a process of its own, as it comes; what failed is printed."""
+    command = [sys.executable, __file__, *words, "--cases", json.dumps(cases)]
+    with tempfile.TemporaryFile("w+") as errors:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
+        for line in process.stdout:
+            if line.startswith("RESULT "):
+                found = json.loads(line[7:])
+                case = Case(*found.pop("case"))
+                if "error" in found:
+                    print(case.name, found["error"], flush=True)
+                else:
+                    yield case, found
+        if process.wait():
+            errors.seek(0)
+            print([case.name for case in cases], "failed:", errors.read()[-1500:], flush=True)
 
 
 def main() -> None:
@@ -240,12 +294,11 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--commit", default=current_commit())
     parser.add_argument("--groups", nargs="*", choices=GROUPS, default=list(GROUPS))
-    parser.add_argument("--one", default="")
+    parser.add_argument("--only", nargs="*", default=[], help="settings by name; all without")
+    parser.add_argument("--cases", default="")
     arguments = parser.parse_args()
-    if arguments.one:
-        case = Case(**json.loads(arguments.one))
-        print("RESULT " + json.dumps(measure(case, arguments.base, arguments.part)), flush=True)
-        return
+    if arguments.cases:
+        return measure([Case(*case) for case in json.loads(arguments.cases)], arguments.base, arguments.part)
     import torch
 
     versions = {n: metadata.version(n) for n in ("torch", "transformers", "trl", "peft", "unsloth", "bitsandbytes")}
@@ -255,14 +308,13 @@ def main() -> None:
         "commit": arguments.commit,
         "date": datetime.date.today().isoformat(),
     }
-    for case in [case for group in arguments.groups for case in GROUPS[group]]:
-        found = run_case(case, sys.argv[1:])
-        if found is None:
-            continue
-        row = describe(case, found, common)
-        results = [old for old in read_json(arguments.results, []) if old["setting"] != case.name]
-        write_json(arguments.results, [*results, row])
-        print({k: v for k, v in row.items() if k not in common}, flush=True)
+    for cases in [cases for group in arguments.groups for cases in GROUPS[group]]:
+        chosen = [case for case in cases if not arguments.only or case.setting in arguments.only]
+        for case, found in run_cases(chosen, sys.argv[1:]) if chosen else ():
+            row = describe(case, found, common)
+            results = [old for old in read_json(arguments.results, []) if old["setting"] != case.name]
+            write_json(arguments.results, [*results, row])
+            print({k: v for k, v in row.items() if k not in common}, flush=True)
 
 
 if __name__ == "__main__":

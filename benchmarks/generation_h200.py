@@ -8,6 +8,7 @@ base's tokenizer, then
 """
 
 import argparse
+import contextlib
 import datetime
 import gc
 import json
@@ -19,7 +20,7 @@ from importlib import metadata
 from pathlib import Path
 
 from parentcare.data.records import read_jsonl
-from parentcare.manifest import REPOSITORY, current_commit, write_json
+from parentcare.manifest import REPOSITORY, current_commit, read_json, write_json
 
 RESULTS = REPOSITORY / "benchmarks" / "results" / "generation_h200.json"
 PROMPTS, NEW_TOKENS, LIMIT, REPEATS = 64, 128, 2048, 3
@@ -48,7 +49,7 @@ def save_adapter(base: Path, folder: Path) -> Path:
     return folder
 
 
-def time_batches(arguments: argparse.Namespace, adapter: Path, sixteen_bits: bool) -> dict:
+def time_batches(arguments: argparse.Namespace, adapter: Path, sixteen_bits: bool, merge: bool) -> dict:
     """Return tokens/s of 04's own functions over all prompts at once, the first time left out."""
     import torch
 
@@ -60,7 +61,8 @@ def time_batches(arguments: argparse.Namespace, adapter: Path, sixteen_bits: boo
     torch.cuda.reset_peak_memory_stats()
     speeds = []
     for _ in range(REPEATS + 1):
-        with tempfile.TemporaryDirectory() as folder:
+        merged = generation.merged_adapter(model) if merge else contextlib.nullcontext()
+        with tempfile.TemporaryDirectory() as folder, merged:
             started = time.time()
             named = {str(i): prompt for i, prompt in enumerate(prompts)}
             answers = generation.generate_all(model, tokenizer, named, NEW_TOKENS, Path(folder) / "a.jsonl")
@@ -94,12 +96,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--base", type=Path, required=True)
     parser.add_argument("--part", type=Path, required=True)
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--commit", default=current_commit())
+    parser.add_argument("--only", nargs="*", default=[], help="settings that contain one of these; all without")
     parser.add_argument("--one", default="")
     arguments = parser.parse_args()
     settings = {
         "unsloth, one by one, 4-bit": lambda adapter: time_one_by_one(arguments),
-        "ours, batches, 4-bit": lambda adapter: time_batches(arguments, adapter, False),
-        "ours, batches, 16 bits written out from the 4": lambda adapter: time_batches(arguments, adapter, True),
+        "ours, batches, 4-bit": lambda adapter: time_batches(arguments, adapter, False, False),
+        "ours, batches, 16 bits written out from the 4": lambda adapter: time_batches(arguments, adapter, True, False),
+        "ours, batches, 16 bits, adapter merged": lambda adapter: time_batches(arguments, adapter, True, True),
     }
     if arguments.one:
         with tempfile.TemporaryDirectory() as folder:
@@ -112,11 +118,12 @@ def main() -> None:
     common = {
         "device": torch.cuda.get_device_name(),
         "versions": {name: metadata.version(name) for name in ("torch", "transformers", "peft", "unsloth")},
-        "commit": current_commit(),
+        "commit": arguments.commit,
         "date": datetime.date.today().isoformat(),
     }
-    results = []
-    for setting in settings:
+    chosen = [name for name in settings if not arguments.only or any(part in name for part in arguments.only)]
+    results = [row for row in read_json(arguments.results, []) if row["setting"] not in chosen]
+    for setting in chosen:
         done = subprocess.run(
             [sys.executable, __file__, *sys.argv[1:], "--one", setting], capture_output=True, text=True
         )
@@ -134,7 +141,7 @@ def main() -> None:
         row |= {"repeats": len(speeds), "min": round(min(speeds), 1), "max": round(max(speeds), 1)}
         results.append(row | common)
         print(results[-1], flush=True)
-    write_json(RESULTS, results)
+        write_json(arguments.results, results)
 
 
 if __name__ == "__main__":

@@ -93,3 +93,19 @@ def test_out_of_memory_halves_the_batch_and_loses_nothing(trained, tmp_path, mon
     named = {f"r{i}": prompt for i, prompt in enumerate(prompts[:5])}
     assert set(generation.generate_all(model, tokenizer, named, 4, tmp_path / "a.jsonl")) == set(named)
     assert sizes[:3] == [5, 4, 2] or sizes[:2] == [5, 4]
+
+
+def test_a_merged_adapter_gives_the_same_logits_and_leaves_the_weights_untouched(trained):
+    import torch
+
+    model, _, prompts = trained
+    ids = torch.tensor([prompts[0]])
+    before = {name: weight.clone() for name, weight in model.state_dict().items()}
+    with torch.inference_mode():
+        apart = model(input_ids=ids).logits
+        with generation.merged_adapter(model) as merged:
+            together = merged(input_ids=ids).logits
+            with model.disable_adapter():
+                base = model(input_ids=ids).logits
+    assert (apart - together).abs().max() < 1e-3 < (apart - base).abs().max()
+    assert all(torch.equal(weight, before[name]) for name, weight in model.state_dict().items())

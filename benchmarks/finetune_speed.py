@@ -12,6 +12,7 @@ import argparse
 import datetime
 import gc
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -29,19 +30,21 @@ LONG, SHORT = (10, 10, 3), (5, 5, 1)
 
 
 class Case(NamedTuple):
-    """One row of the table: what runs, its limit in tokens, a memory cap in GiB, precision, and steps."""
+    """One row of the table: what runs, its limit in tokens, a memory cap in GiB, precision, steps, and GPUs."""
 
     setting: str
     limit: int = 2048
     cap_gib: float | None = None
     precision: str = "bf16"
     steps: tuple[int, int, int] = LONG  # left out, in a block, blocks
+    gpus: int = 0  # 0: one, in the order of rows that a single GPU takes
 
     @property
     def name(self) -> str:
         """Return the setting with what differs from the plain case."""
         cap = f", {self.cap_gib} GiB cap" if self.cap_gib else ""
-        return f"{self.setting}, limit {self.limit}, {self.precision}{cap}"
+        gpus = f", {self.gpus} GPU{'s' * (self.gpus > 1)}" if self.gpus else ""
+        return f"{self.setting}, limit {self.limit}, {self.precision}{cap}{gpus}"
 
 
 # setting → (batch, accumulation, checkpointing, rows, padding_free); None: as the plan decides
@@ -51,9 +54,10 @@ SETTINGS = {
     "unsloth notebook": (2, 4, "unsloth", "text", None),
     "unsloth notebook, labels": (2, 4, "unsloth", "labels", None),
     "trl": (2, 4, True, "labels", None),
-    "unsloth hand-set, padded": (8, 1, False, "labels", False),
+    "ours, 4×2": (4, 2, False, "labels", None),
 }
-TABLE = [Case(setting) for setting in SETTINGS]
+TABLE = [Case(setting) for setting in SETTINGS if setting != "ours, 4×2"]
+TWO = [Case(s, steps=(10, 10, 2), gpus=n) for s, n in (("ours", 1), ("ours, 4×2", 1), ("ours", 2))]
 CURVE = [
     Case("unsloth notebook", limit, cap_gib, steps=SHORT)
     for limit, cap_gib in ((2048, 16), (1024, None), (4096, None), (8192, None))
@@ -77,6 +81,7 @@ GROUPS = {
     "curve": [CURVE],
     "fp16": [[case] for case in HALF],
     "plans": [PLANS],
+    "two GPUs": [TWO[:2], TWO[2:]],
 }
 
 
@@ -130,7 +135,10 @@ def arguments_of(case: Case, batch: int, accumulation: int, checkpointing, paddi
         bf16=case.precision == "bf16",
         fp16=case.precision == "fp16",
         packing=False,
-        logging_strategy="no",
+        logging_strategy="steps" if case.gpus else "no",
+        logging_steps=1,
+        train_sampling_strategy="batch_rebalance" if case.gpus else "random",
+        ddp_find_unused_parameters=False,
         save_strategy="no",
         include_num_input_tokens_seen="non_padding",
         report_to="none",
@@ -168,6 +176,10 @@ def measure(cases: list[Case], base: str, part: Path) -> None:
     """Print a line of results for each case: one base, loaded for the longest limit."""
     import torch
 
+    if "RANK" in os.environ:
+        from accelerate import PartialState
+
+        PartialState()  # each rank takes its own GPU
     longest = max(cases, key=lambda case: case.limit)
     if len(cases) == 1:
         cap_memory(longest)
@@ -178,7 +190,8 @@ def measure(cases: list[Case], base: str, part: Path) -> None:
             model, found = run(case, model, tokenizer, part)
         except torch.OutOfMemoryError as error:
             found = {"error": str(error)[:200]}
-        print("RESULT " + json.dumps({"case": case, **found}), flush=True)
+        if os.environ.get("RANK", "0") == "0":
+            print("RESULT " + json.dumps({"case": case, **found}), flush=True)
         gc.collect()
         torch.cuda.empty_cache()
 
@@ -228,13 +241,15 @@ def train(case, model, tokenizer, settings, rows, planned, extra) -> dict:
     trainer.train()
     left_out, block, blocks = case.steps
     timed = [clock.steps[left_out + block * i : left_out + block * (i + 1)] for i in range(blocks)]
-    speeds = [sum(s["tokens"] for s in part) / sum(s["seconds"] for s in part) for part in timed]
+    ranks = settings.world_size
+    speeds = [ranks * sum(s["tokens"] for s in part) / sum(s["seconds"] for s in part) for part in timed]
     kept = clock.steps[left_out:]
     found = {
         "speeds": speeds,
         "peak_gib": max(s["peak_gib"] for s in kept),
         "reserved_gib": torch.cuda.max_memory_reserved() / 2**30,
-        "tokens_per_step": sum(s["tokens"] for s in kept) / len(kept),
+        "tokens_per_step": ranks * sum(s["tokens"] for s in kept) / len(kept),
+        "losses": [row["loss"] for row in trainer.state.log_history if "loss" in row],
     }
     if planned:
         seconds = sum(s["seconds"] for s in kept) / len(kept)
@@ -270,9 +285,12 @@ def describe(case: Case, found: dict, common: dict) -> dict:
 
 def run_cases(cases: list[Case], words: list[str]):
     """Yield (case, what was measured) from a process of its own, as it comes; what failed is printed."""
-    command = [sys.executable, __file__, *words, "--cases", json.dumps(cases)]
+    gpus = max(case.gpus for case in cases)
+    torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={gpus}"] if gpus > 1 else []
+    command = [sys.executable, *torchrun, __file__, *words, "--cases", json.dumps(cases)]
+    visible = os.environ | {"CUDA_VISIBLE_DEVICES": ",".join(map(str, range(max(1, gpus))))}
     with tempfile.TemporaryFile("w+") as errors:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, text=True)
+        process = subprocess.Popen(command, env=visible, stdout=subprocess.PIPE, stderr=errors, text=True)
         for line in process.stdout:
             if line.startswith("RESULT "):
                 found = json.loads(line[7:])
@@ -308,10 +326,15 @@ def main() -> None:
         "commit": arguments.commit,
         "date": datetime.date.today().isoformat(),
     }
+    losses = {}
     for cases in [cases for group in arguments.groups for cases in GROUPS[group]]:
         chosen = [case for case in cases if not arguments.only or case.setting in arguments.only]
         for case, found in run_cases(chosen, sys.argv[1:]) if chosen else ():
             row = describe(case, found, common)
+            losses[case.gpus] = losses.get(case.gpus) or found["losses"]
+            if case.gpus > 1 and losses.get(1):
+                pairs = zip(losses[1], found["losses"], strict=True)
+                row["largest_loss_difference_from_one_gpu"] = round(max(abs(a - b) for a, b in pairs), 6)
             results = [old for old in read_json(arguments.results, []) if old["setting"] != case.name]
             write_json(arguments.results, [*results, row])
             print({k: v for k, v in row.items() if k not in common}, flush=True)

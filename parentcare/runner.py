@@ -22,6 +22,7 @@ from parentcare.manifest import (
     run_folder,
     short_path,
 )
+from parentcare.ranks import launch_command
 
 # Waiting threads of torch that spin make a tiny model five times slower on a machine with anything else to do.
 QUIET_ENVIRONMENT = {
@@ -35,12 +36,14 @@ SHOWN = re.compile(r"^(step|row) +\d")
 
 
 def execute(notebook: str, run: str, parameters: dict, limit_seconds: float, show=print) -> Path:
-    """Return the executed copy. Raises SystemExit with the cell and the error's last lines."""
+    """Return the executed copy, which several GPUs do not leave. Raises SystemExit with the error's last lines."""
     copy = run_folder(run) / "notebooks" / f"{notebook}.ipynb"
     copy.parent.mkdir(parents=True, exist_ok=True)
     command = [sys.executable, "-m", "papermill", str(notebook_path(notebook)), str(copy), "-k", "python3"]
     command += ["--log-output", "--no-progress-bar", "--no-request-save-on-cell-execute"]
     command += ["--parameters_yaml", json.dumps(parameters)]
+    if parameters.get("GPUS", 1) > 1:
+        command = launch_command(notebook, parameters["GPUS"], parameters)
     process = subprocess.Popen(
         command,
         cwd=REPOSITORY / "notebooks",

@@ -104,7 +104,7 @@ def measure_card(model, trained_weights: int) -> dict:
 
     device = model.device.type
     size = 8192 if device == "cuda" else 1024
-    a = torch.randn(size, size, device=device, dtype=model.dtype)
+    a = torch.randn(size, size, device=model.device, dtype=model.dtype)
     seconds = min(_time_product(a) for _ in range(4))
     del a
     adapter_gib = trained_weights * BYTES_PER_TRAINED_WEIGHT / 2**30
@@ -147,6 +147,15 @@ def count_adapter_weights(config, r: int) -> int:
 def ranks() -> int:
     """Return how many processes train together under torchrun."""
     return int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def check_ranks(gpus: int) -> None:
+    """Raise ValueError where the number of processes is not that of the GPUs asked for."""
+    if gpus != ranks():
+        raise ValueError(
+            f"GPUS is {gpus} and {ranks()} process is here: several GPUs need one each, "
+            f"python3 run.py --from 03 --set GPUS={gpus}"
+        )
 
 
 def make_plan(recipe: dict, model, lengths: list[int], lora_r: int, seed: int) -> dict:

@@ -10,14 +10,15 @@ import time
 
 from transformers import PrinterCallback, TrainerCallback
 
-from parentcare.model.plan import Costs, Shape, micro_batches, predict, taken_shape
+from parentcare.model.plan import Costs, Shape, micro_batches, predict, ranks, taken_shape
+from parentcare.model.recovery import set_checkpointing
 
 # The first step of each kind pays for compilation.
 WARM_UP_STEPS, TIMED_STEPS = 1, 2
 
 
 class StepClock(TrainerCallback):
-    """Records the seconds, tokens and peak memory in GiB of every optimizer step."""
+    """Records the seconds, the tokens of this rank and the peak memory in GiB of every optimizer step."""
 
     def __init__(self):
         self.steps: list[dict] = []
@@ -31,7 +32,8 @@ class StepClock(TrainerCallback):
     def on_step_end(self, args, state, control, **kwargs):
         """Stop it when the device is done."""
         allocated, reserved = _synchronize()
-        tokens, self.tokens = state.num_input_tokens_seen - self.tokens, state.num_input_tokens_seen
+        seen = state.num_input_tokens_seen // args.world_size
+        tokens, self.tokens = seen - self.tokens, seen
         self.steps.append(
             {
                 "seconds": time.perf_counter() - self.started,
@@ -70,6 +72,8 @@ def probe_plan(trainer_class, model, arguments, tokenizer, rows: list[dict], pla
             points = run_probe(trainer_class, model, settings, tokenizer, probe_rows(rows, shape))
             break
         except torch.OutOfMemoryError:
+            if plan["ranks"] > 1:  # the other ranks would wait for this one
+                raise
             plan = strike_out(plan, shape)
         finally:
             _forget()
@@ -102,18 +106,17 @@ def probe_rows(rows: list[dict], shape: Shape) -> list[list[dict]]:
     middle = max(0, (len(ordered) - shape.batch_size) // 2)
     longest = ordered[-shape.batch_size :] * shape.accumulation_steps
     typical = ordered[middle : middle + shape.batch_size] * shape.accumulation_steps
+    longest, typical = longest * ranks(), typical * ranks()
     warm_up = [longest, typical] * WARM_UP_STEPS
     return [*warm_up, *[longest] * TIMED_STEPS, *[typical] * TIMED_STEPS]
 
 
 def shape_arguments(arguments, model, shape: Shape):
     """Return a copy of the arguments for this shape, after switching the model's checkpointing on or off."""
-    from unsloth import FastLanguageModel
-
     settings = copy.copy(arguments)
     settings.per_device_train_batch_size = shape.batch_size
     settings.gradient_accumulation_steps = shape.accumulation_steps
-    FastLanguageModel.for_training(model, use_gradient_checkpointing="unsloth" if shape.checkpointing else False)
+    set_checkpointing(model, shape.checkpointing)
     return settings
 
 

@@ -1,8 +1,11 @@
 """The one prompt of training, evaluation, serving and export, and its tokens and labels."""
 
+import itertools
 import json
 import re
-from collections.abc import Iterable
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
 from parentcare.data.records import RejectedRow
 
@@ -14,6 +17,7 @@ INSTRUCTION = (
 # without it would not be a prefix of what was trained on.
 TEMPLATE = "### Instruction:\n{instruction}\n\n### Input:\n{text}\n\n### Response:\n"
 IGNORED_LABEL = -100
+BATCH_RECORDS = 256
 # A plain rule, without a language model: a closing mark, perhaps a quote or bracket, then a space.
 SENTENCE_END = re.compile(r"[.!?。][”’\"')\]]*(?=\s|$)|\n")
 
@@ -23,8 +27,8 @@ def build_prompt(text: str, instruction: str = INSTRUCTION) -> str:
     return TEMPLATE.format(instruction=instruction, text=text)
 
 
-def encode(tokenizer, text: str) -> list[int]:
-    """Return the token ids of plain text; '<|im_end|>' inside a paper is text, not the end mark."""
+def encode(tokenizer, text: str | list[str]) -> list:
+    """Return the token ids of plain text, or of each text; '<|im_end|>' inside a paper is text, not the end mark."""
     return tokenizer(text, add_special_tokens=False, split_special_tokens=True)["input_ids"]
 
 
@@ -46,24 +50,38 @@ def tokenize_record(record: dict, tokenizer, max_seq_length: int) -> dict:
     not fit loses whole sentences from its end; `text_chars_cut` says how many characters went.
     Raises RejectedRow with the token count where the summary alone does not fit.
     """
-    response = [*encode(tokenizer, record["summary"]), tokenizer.eos_token_id]
+    return tokenize_batch([record], tokenizer, max_seq_length)[0]
+
+
+def tokenize_batch(records: list[dict], tokenizer, max_seq_length: int) -> list[dict]:
+    """Return the row of each record, as `tokenize_record`; one call of the tokenizer serves many."""
+    rows = []
     frame = len(encode(tokenizer, build_prompt("")))
-    if frame + len(response) >= max_seq_length:
-        raise RejectedRow(_too_long(len(response), frame, max_seq_length))
-    text, prompt = fit_text(record["text"], tokenizer, max_seq_length - len(response))
-    return {
-        "input_ids": prompt + response,
-        "labels": [IGNORED_LABEL] * len(prompt) + response,
-        "text_chars_cut": len(record["text"]) - len(text),
-    }
+    prompts = encode(tokenizer, [build_prompt(record["text"]) for record in records])
+    summaries = encode(tokenizer, [record["summary"] for record in records])
+    for record, prompt, summary in zip(records, prompts, summaries, strict=True):
+        response, text = [*summary, tokenizer.eos_token_id], record["text"]
+        if frame + len(response) >= max_seq_length:
+            raise RejectedRow(_too_long(len(response), frame, max_seq_length))
+        if len(prompt) + len(response) > max_seq_length:
+            text, prompt = fit_text(text, tokenizer, max_seq_length - len(response), prompt)
+        rows.append(
+            {
+                "input_ids": prompt + response,
+                "labels": [IGNORED_LABEL] * len(prompt) + response,
+                "text_chars_cut": len(record["text"]) - len(text),
+            }
+        )
+    return rows
 
 
-def fit_text(text: str, tokenizer, max_prompt_tokens: int) -> tuple[str, list[int]]:
+def fit_text(text: str, tokenizer, max_prompt_tokens: int, prompt: list[int] | None = None) -> tuple[str, list[int]]:
     """Return (the longest run of whole sentences from the start of `text` that fits, prompt ids).
 
     Where not even the first sentence fits, it is cut at a space, and a text without one anywhere.
+    `prompt` is the whole text's, where it is known.
     """
-    prompt = encode(tokenizer, build_prompt(text))
+    prompt = prompt or encode(tokenizer, build_prompt(text))
     if len(prompt) <= max_prompt_tokens:
         return text, prompt
     kept = text
@@ -90,24 +108,50 @@ def _last_boundary(text: str, end: int) -> int:
 def tokenize_records(records: Iterable[dict], tokenizer, max_seq_length: int) -> tuple[list[dict], dict]:
     """Return (rows of `input_ids` and `labels`, a report of how many texts were cut and how much).
 
-    Raises ValueError where a row has no trained token, or rows remain over the limit.
+    Raises ValueError for a tokenizer whose answers could not learn to end.
     """
+    report: dict = {}
+    return list(iterate_rows(records, tokenizer, max_seq_length, report)), report
+
+
+def tokenize_file(path: Path, tokenizer, max_seq_length: int, folder: Path) -> tuple:
+    """Return (Dataset of `input_ids` and `labels` that lies in `folder`, tokens of each row, the report).
+
+    However many records the file has, a batch of them is in memory.
+    """
+    from datasets import Dataset
+
+    shutil.rmtree(folder, ignore_errors=True)
+    report, lengths = {}, []
+
+    def rows():
+        with open(path, encoding="utf-8") as file:
+            for row in iterate_rows(map(json.loads, file), tokenizer, max_seq_length, report):
+                lengths.append(len(row["input_ids"]))
+                yield row
+
+    # the name spares hashing the tokenizer; the folder is made anew each time
+    return Dataset.from_generator(rows, cache_dir=str(folder), fingerprint=folder.name), lengths, report
+
+
+def iterate_rows(records: Iterable[dict], tokenizer, max_seq_length: int, report: dict) -> Iterator[dict]:
+    """Yield `input_ids` and `labels` of each record, and fill the report."""
     check_tokenizer(tokenizer)
-    rows = [tokenize_record(record, tokenizer, max_seq_length) for record in records]
-    for row in rows:
-        trained = [label for label in row["labels"] if label != IGNORED_LABEL]
-        assert trained and trained[-1] == tokenizer.eos_token_id, "every answer ends with a trained EOS"
-        assert len(row["input_ids"]) <= max_seq_length, "no row is longer than the limit"
-    cut = [row.pop("text_chars_cut") for row in rows]
-    total_chars = sum(len(record["text"]) for record in records)
-    report = {
-        "rows": len(rows),
-        "texts_cut": sum(chars > 0 for chars in cut),
-        "share_of_chars_cut": round(sum(cut) / max(total_chars, 1), 4),
-        "tokens": sum(len(row["input_ids"]) for row in rows),
-        "trained_tokens": sum(label != IGNORED_LABEL for row in rows for label in row["labels"]),
-    }
-    return rows, report
+    report |= dict.fromkeys(("rows", "texts_cut", "share_of_chars_cut", "tokens", "trained_tokens"), 0)
+    chars = chars_cut = 0
+    records = iter(records)
+    while batch := list(itertools.islice(records, BATCH_RECORDS)):
+        for record, row in zip(batch, tokenize_batch(batch, tokenizer, max_seq_length), strict=True):
+            cut, labels = row.pop("text_chars_cut"), row["labels"]
+            assert labels[-1] == tokenizer.eos_token_id, "every answer ends with a trained EOS"
+            assert len(labels) <= max_seq_length, "no row is longer than the limit"
+            chars, chars_cut = chars + len(record["text"]), chars_cut + cut
+            report["rows"] += 1
+            report["texts_cut"] += cut > 0
+            report["share_of_chars_cut"] = round(chars_cut / max(chars, 1), 4)
+            report["tokens"] += len(labels)
+            report["trained_tokens"] += len(labels) - labels.count(IGNORED_LABEL)
+            yield row
 
 
 def reject_too_long(records: list[dict], tokenizer, max_seq_length: int) -> tuple[list[dict], list[dict]]:
@@ -126,8 +170,8 @@ def reject_too_long(records: list[dict], tokenizer, max_seq_length: int) -> tupl
 
 def count_tokens(records: list[dict], tokenizer) -> tuple[list[int], list[int]]:
     """Return (tokens of each prompt with its whole text, tokens of each summary with its EOS)."""
-    prompt_tokens = [len(encode(tokenizer, build_prompt(record["text"]))) for record in records]
-    summary_tokens = [len(encode(tokenizer, record["summary"])) + 1 for record in records]
+    prompt_tokens = [len(ids) for ids in encode(tokenizer, [build_prompt(record["text"]) for record in records])]
+    summary_tokens = [len(ids) + 1 for ids in encode(tokenizer, [record["summary"] for record in records])]
     return prompt_tokens, summary_tokens
 
 

@@ -4,12 +4,16 @@ usage: python -m parentcare.model.reload '{"adapter": …, "rows": …, "max_seq
 """
 
 import json
+import os
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 from parentcare.data.records import read_jsonl, write_jsonl
+
+# with these the other process would wait for more ranks
+TORCHRUN_NAMES = {"RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"}
 
 
 def reload_in_fresh_process(adapter: Path, rows: list[dict], text: str, settings: dict) -> dict:
@@ -25,7 +29,8 @@ def reload_in_fresh_process(adapter: Path, rows: list[dict], text: str, settings
         path = write_jsonl(Path(folder) / "rows.jsonl", rows)
         request = {"adapter": str(adapter), "rows": str(path), "text": text, **settings}
         command = [sys.executable, "-m", "parentcare.model.reload", json.dumps(request)]
-        done = subprocess.run(command, capture_output=True, text=True)
+        alone = {name: value for name, value in os.environ.items() if name not in TORCHRUN_NAMES}
+        done = subprocess.run(command, env=alone, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(f"{adapter} could not be reloaded:\n{done.stderr[-1500:]}")
     return json.loads(done.stdout.splitlines()[-1])

@@ -4,6 +4,7 @@ import json
 import math
 import os
 import shutil
+import statistics
 import time
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from parentcare.manifest import format_seconds, read_json, short_path, write_ato
 from parentcare.model.prompts import IGNORED_LABEL
 
 COMPLETE_MARK = "complete"
+# a step's loss against the median of the last steps, of which a few must be known
+SPIKE_TIMES, SPIKE_WINDOW_STEPS, SPIKE_LEAST_STEPS = 3.0, 50, 5
 
 
 def response_loss(model, rows: list[dict]) -> float:
@@ -57,11 +60,31 @@ def keep_adapter_float32(model) -> int:
     return sum(parameter.numel() for parameter in trainable)
 
 
-class RunLog(TrainerCallback):
-    """Appends each logged step to log.jsonl, prints it with the time left, and stops at a NaN."""
+def rows_of_step(step: int, row_count: int, args) -> list[int]:
+    """Return the indices of the training rows of optimizer step `step`, counted from 1, whatever the shape.
 
-    def __init__(self, path: Path):
-        self.path = Path(path)
+    The trainer shuffles anew in each epoch, with data_seed plus the number of the epoch (accelerate's
+    SeedableRandomSampler). `args` are the trainer's.
+    """
+    import torch
+
+    sequences = args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size
+    epoch, place = divmod(step - 1, math.ceil(row_count / sequences))
+    order = torch.randperm(row_count, generator=torch.Generator().manual_seed(args.data_seed + epoch)).tolist()
+    return order[place * sequences : (place + 1) * sequences]
+
+
+def name_rows(rows: list[int], records: list[dict]) -> str:
+    """Return 'lines 3 (id), 9 (id) of train.jsonl'."""
+    named = [f"{row + 1} ({records[row]['id']})" if "id" in records[row] else str(row + 1) for row in sorted(rows)]
+    return f"lines {', '.join(named)} of train.jsonl"
+
+
+class RunLog(TrainerCallback):
+    """Appends each logged step to log.jsonl, prints it with the time left, and names the rows of a NaN or a spike."""
+
+    def __init__(self, path: Path, records: list[dict] = ()):
+        self.path, self.records = Path(path), records
         self.seconds_before = 0.0
 
     def on_train_begin(self, args, state, control, **kwargs):
@@ -69,10 +92,11 @@ class RunLog(TrainerCallback):
         kept = [row for row in read_log(self.path) if row["step"] <= state.global_step]
         write_atomically(self.path, "".join(json.dumps(row) + "\n" for row in kept))
         self.seconds_before = max((row.get("seconds", 0.0) for row in kept), default=0.0)
+        self.losses = [row["loss"] for row in kept if "loss" in row]
         self.started, self.first_step = time.time(), state.global_step
 
     def on_log(self, args, state, control, logs=None, **kwargs):
-        """Write and print one line. Raises FloatingPointError at a loss that is not finite."""
+        """Write and print one line. Raises FloatingPointError at a loss or gradient that is not finite."""
         names = ("loss", "eval_loss", "learning_rate", "grad_norm")
         row = {name: logs[name] for name in names if name in logs}
         if "loss" not in row and "eval_loss" not in row:
@@ -80,15 +104,32 @@ class RunLog(TrainerCallback):
         seconds = time.time() - self.started
         row = {"step": state.global_step, "epoch": round(state.epoch, 3), **row}
         row |= {"tokens": state.num_input_tokens_seen, "seconds": round(self.seconds_before + seconds, 1)}
+        broken, spike = self._find_broken(row, args), self._find_spike(row)
+        said, advice = broken or spike, "start over with a lower LEARNING_RATE"
+        if said and "loss" in row and self.records:
+            rows = rows_of_step(state.global_step, len(self.records), args)
+            row |= {"found": said, "lines": sorted(index + 1 for index in rows)}
+            said, advice = f"{said}; {name_rows(rows, self.records)}", f"look at these rows, or {advice}"
         with open(self.path, "a", encoding="utf-8") as file:
             file.write(json.dumps(row) + "\n")
-        loss = row.get("loss", row.get("eval_loss"))
-        if not math.isfinite(loss):
-            raise FloatingPointError(
-                f"the loss at step {state.global_step} is {loss}: lower LEARNING_RATE, or look at the rows of this step"
-            )
-        if "eval_loss" in row or state.global_step % max(1, state.max_steps // 30) == 0:
+        if broken:
+            raise FloatingPointError(f"step {state.global_step}: {said}: {advice}")
+        self.losses += [row["loss"]] if "loss" in row else []
+        if spike:
+            print(f"step {state.global_step}: {said}", flush=True)
+        elif "eval_loss" in row or state.global_step % max(1, state.max_steps // 30) == 0:
             print(self._line(row, state, seconds), flush=True)
+
+    def _find_broken(self, row: dict, args) -> str | None:
+        # in fp16 the gradient scaler skips a step whose gradient overflows, as it must now and then
+        names = ["loss", "eval_loss"] if args.fp16 else ["loss", "eval_loss", "grad_norm"]
+        return next((f"{name} is {row[name]}" for name in names if not math.isfinite(row.get(name, 0.0))), None)
+
+    def _find_spike(self, row: dict) -> str | None:
+        if "loss" not in row or len(self.losses) < SPIKE_LEAST_STEPS:
+            return None
+        usual = statistics.median(self.losses[-SPIKE_WINDOW_STEPS:])
+        return f"loss {row['loss']:.2f}, lately {usual:.2f}" if row["loss"] > SPIKE_TIMES * usual else None
 
     def _line(self, row: dict, state, seconds: float) -> str:
         per_step = seconds / max(1, state.global_step - self.first_step)
@@ -101,12 +142,13 @@ class MarkComplete(TrainerCallback):
     """Marks a checkpoint whose every file is written, so that a half-written one is never loaded."""
 
     def on_save(self, args, state, control, **kwargs):
-        """Write the mark last; the folder without it is deleted by the next run."""
+        """Write the names and sizes of all files, last: the next run deletes a folder that does not match them."""
         checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-        for path in checkpoint.iterdir():
-            with open(path, "rb") as file:
+        sizes = {path.name: path.stat().st_size for path in checkpoint.iterdir()}
+        for name in sizes:
+            with open(checkpoint / name, "rb") as file:
                 os.fsync(file.fileno())
-        write_atomically(checkpoint / COMPLETE_MARK, "")
+        write_json(checkpoint / COMPLETE_MARK, sizes)
 
 
 def checkpoint_arguments(every_steps: int) -> dict:
@@ -131,13 +173,24 @@ def checkpoint_arguments(every_steps: int) -> dict:
 
 
 def last_complete_checkpoint(folder: Path) -> str | None:
-    """Return the newest checkpoint with its mark, or None; half-written ones are deleted."""
+    """Return the newest checkpoint that is whole, or None; half-written and half-deleted ones are deleted."""
     found = {int(path.name.split("-")[1]): path for path in Path(folder).glob("checkpoint-*")}
     for path in found.values():
-        if not (path / COMPLETE_MARK).exists():
+        if not is_complete(path):
             shutil.rmtree(path)
     complete = [step for step, path in found.items() if path.exists()]
     return str(found[max(complete)]) if complete else None
+
+
+def is_complete(checkpoint: Path) -> bool:
+    """Return whether the checkpoint has its mark, and every file that the mark names, in its size.
+
+    The trainer deletes old checkpoints file by file: a kill then leaves one with its mark and without its weights.
+    """
+    sizes = read_json(checkpoint / COMPLETE_MARK)
+    return sizes is not None and all(
+        (checkpoint / name).exists() and (checkpoint / name).stat().st_size == size for name, size in sizes.items()
+    )
 
 
 def begin_or_resume(folder: Path, settings: dict, fresh: bool) -> str | None:
@@ -147,10 +200,11 @@ def begin_or_resume(folder: Path, settings: dict, fresh: bool) -> str | None:
     """
     if fresh:
         shutil.rmtree(folder, ignore_errors=True)
+    # a run begun with --fresh is gone on with without it
+    settings = json.loads(json.dumps({name: value for name, value in settings.items() if name != "FRESH"}))
     before = read_json(folder / "settings.json")
     checkpoint = last_complete_checkpoint(folder)
     if before is not None and checkpoint is not None:
-        settings = json.loads(json.dumps(settings))
         keys = sorted(before.keys() | settings.keys())
         changes = [f"{k} {before.get(k)!r} → {settings.get(k)!r}" for k in keys if before.get(k) != settings.get(k)]
         if changes:

@@ -1,74 +1,58 @@
-"""A run killed with SIGKILL goes on, and ends where an uninterrupted one ends."""
+"""A run killed with SIGKILL goes on, three times over, and ends where an uninterrupted one ends."""
 
 import json
-import os
-import shutil
-import subprocess
-import sys
-import time
 from pathlib import Path
 
-import psutil
+import kills
+import pytest
 
-from tests.conftest import REPOSITORY
-
-SETTINGS = {"RUN": "demo", "MAX_STEPS": 8, "EVAL_STEPS": 2, "MAX_NEW_TOKENS": 8}
-
-
-def make_home(demo_home: Path, home: Path) -> Path:
-    """Return a home with the demo base of the shared run and a few of its records."""
-    source, target = demo_home / "outputs" / "demo", home / "outputs" / "demo"
-    target.mkdir(parents=True)
-    shutil.copytree(source / "base", target / "base")
-    for part, rows in (("train", 64), ("validation", 8)):
-        kept = (source / f"{part}.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)[:rows]
-        (target / f"{part}.jsonl").write_text("".join(kept), encoding="utf-8")
-    return home
+# eight steps are not a whole number of epochs of 44 rows: a run killed after its last step must not take another
+SETTINGS = {"MAX_STEPS": 8, "EVAL_STEPS": 2, "MAX_NEW_TOKENS": 8, "CHECK_RELOAD": False}
+ROWS = {"train": 44, "validation": 8}
 
 
-def start(home: Path) -> subprocess.Popen:
-    code = f"from parentcare.runner import execute; execute('03_finetune', 'demo', {SETTINGS!r}, 300)"
-    command = [sys.executable, "-c", code]
-    environment = os.environ | {"PARENTCARE_HOME": str(home), "UNSLOTH_FORCE_CPU": "1"}
-    return subprocess.Popen(
-        command, cwd=REPOSITORY, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    )
+def go_until(folder: Path, condition) -> None:
+    """Start 03 and kill it as soon as the condition holds."""
+    process = kills.start(folder, SETTINGS)
+    assert kills.wait_for(lambda: kills.printed_steps(folder), process, 200), printed(folder)
+    known = kills.family(process)
+    assert kills.wait_for(condition, process, 200), printed(folder)
+    kills.kill(process, known)
+    assert not (folder / "adapter").exists()
 
 
-def kill_everything(process: subprocess.Popen) -> None:
-    for child in [*psutil.Process(process.pid).children(recursive=True), process]:
-        child.kill()
-    process.wait()
+def printed(folder: Path) -> str:
+    return (folder / "printed.txt").read_text(encoding="utf-8")[-3000:]
 
 
-def wait_for(path: Path, process: subprocess.Popen, seconds: float = 120) -> None:
-    deadline = time.time() + seconds
-    while not path.exists():
-        assert process.poll() is None and time.time() < deadline, process.stdout.read()[-2000:]
-        time.sleep(0.05)
+@pytest.fixture(scope="module")
+def demo_parts(demo_home) -> Path:
+    return demo_home / "outputs" / "demo"
 
 
-def losses(home: Path) -> dict[int, float]:
-    rows = [json.loads(line) for line in (home / "outputs" / "demo" / "log.jsonl").read_text().splitlines()]
-    return {row["step"]: row["loss"] for row in rows if "loss" in row}
+def test_a_run_killed_three_times_ends_with_the_losses_of_an_uninterrupted_one(demo_parts, tmp_path):
+    whole = kills.make_home(tmp_path / "whole", "demo", demo_parts, ROWS)
+    assert kills.start(whole, SETTINGS).wait(240) == 0, printed(whole)
+
+    folder = kills.make_home(tmp_path / "killed", "demo", demo_parts, ROWS)
+    go_until(folder, lambda: max(kills.printed_steps(folder)) >= 3)  # in the middle of a step
+    assert kills.checkpoints(folder) == [2]
+    go_until(folder, lambda: kills.being_written(folder))  # while a checkpoint is being written
+    assert kills.printed_steps(folder)[0] == 3 and kills.checkpoints(folder, complete=False) == [4]
+    go_until(folder, lambda: (folder / ".adapter.tmp").exists())  # while the adapter is being saved
+    assert kills.printed_steps(folder)[0] == 3 and len(kills.checkpoints(folder)) <= 3
+
+    assert kills.start(folder, SETTINGS).wait(240) == 0, printed(folder)
+    assert kills.printed_steps(folder) == [] and (folder / "adapter" / "adapter_model.safetensors").exists()
+    assert not (folder / ".adapter.tmp").exists() and not kills.checkpoints(folder, complete=False)
+    assert list(kills.log_rows(folder)) == list(range(1, 9))
+    assert max(kills.largest_gaps(whole, folder).values()) <= 1e-3
+    one, two = (json.loads((f / "run.json").read_text())["notebooks"]["03_finetune"] for f in (whole, folder))
+    assert abs(one["validation_loss"]["tuned"] - two["validation_loss"]["tuned"]) <= 1e-3
 
 
-def test_a_killed_run_continues_and_ends_with_the_losses_of_an_uninterrupted_one(demo_home, tmp_path):
-    whole = start(make_home(demo_home, tmp_path / "whole"))
-    output = whole.communicate(timeout=240)[0]
-    assert whole.returncode == 0, output[-3000:]
-
-    home = make_home(demo_home, tmp_path / "killed")
-    first = start(home)
-    wait_for(home / "outputs" / "demo" / "checkpoints" / "checkpoint-4" / "complete", first)
-    kill_everything(first)
-    assert not (home / "outputs" / "demo" / "adapter").exists()
-
-    second = start(home)
-    output = second.communicate(timeout=240)[0]
-    assert second.returncode == 0, output[-3000:]
-    copy = (home / "outputs" / "demo" / "notebooks" / "03_finetune.ipynb").read_text(encoding="utf-8")
-    assert "going on from outputs/demo/checkpoints/checkpoint-" in copy
-    one, two = losses(tmp_path / "whole"), losses(home)
-    assert list(one) == list(two) == list(range(1, 9))
-    assert max(abs(one[step] - two[step]) for step in one) <= 1e-3
+def test_03_hands_over_what_a_resume_must_not_change(demo_parts):
+    settings = json.loads((demo_parts / "checkpoints" / "settings.json").read_text(encoding="utf-8"))
+    recipe = {"LORA_R", "LORA_ALPHA", "BASE_MODEL", "LEARNING_RATE", "MAX_SEQ_LENGTH", "EVAL_STEPS", "SEED"}
+    assert recipe | {"train", "validation", "used"} <= settings.keys() and "FRESH" not in settings
+    assert settings["used"]["base_model"].endswith("base")

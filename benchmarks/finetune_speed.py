@@ -226,14 +226,15 @@ def train(case, model, tokenizer, settings, rows, planned, extra) -> dict:
 
     from parentcare.model import plan, probe
 
+    dataset = Dataset.from_list(rows)
     if planned:
-        planned = probe.probe_plan(SFTTrainer, model, settings, tokenizer, rows, planned)
+        planned = probe.probe_plan(planned, SFTTrainer, settings, dataset, model=model, processing_class=tokenizer)
         settings = probe.shape_arguments(settings, model, plan.taken_shape(planned))
     clock = probe.StepClock()
     trainer = SFTTrainer(
         model=model,
         args=settings,
-        train_dataset=Dataset.from_list(rows),
+        train_dataset=dataset,
         processing_class=tokenizer,
         callbacks=[clock],
         **extra,

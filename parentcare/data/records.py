@@ -118,6 +118,12 @@ def read_jsonl(path: Path) -> list[dict]:
         return [json.loads(line) for line in file]
 
 
+def any_synthetic(path: Path) -> bool:
+    """Return whether any record of the file says that it is synthetic, a line in memory at a time."""
+    with open(path, encoding="utf-8") as file:
+        return any(json.loads(line).get("synthetic") for line in file)
+
+
 def _lines(path: Path, counts: collections.Counter) -> Iterator[tuple[int, bytes]]:
     """Yield (line number, line) of the non-blank lines, memory flat."""
     if not path.is_file():

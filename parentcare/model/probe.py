@@ -11,6 +11,7 @@ import time
 from transformers import PrinterCallback, TrainerCallback
 
 from parentcare.model.plan import Costs, Shape, micro_batches, predict, ranks, taken_shape
+from parentcare.model.prompts import count_row_tokens
 from parentcare.model.recovery import set_checkpointing
 
 # The first step of each kind pays for compilation.
@@ -57,19 +58,23 @@ def _synchronize(reset: bool = False) -> tuple[float, float]:
     return found
 
 
-def probe_plan(trainer_class, model, arguments, tokenizer, rows: list[dict], plan: dict) -> dict:
+def probe_plan(plan: dict, trainer_class, arguments, rows, **model_and_tokenizer) -> dict:
     """Return the plan with `probe`: measured steps, and memory and time predicted from them.
+
+    `rows` is a Dataset; the rest are what the trainer takes: its class, `args`, `model` and `processing_class`.
 
     The steps are the trainer's own, at learning rate 0, which changes no weight: first the longest rows, then
     typical ones. A shape that runs out of memory is struck out and the next fastest is probed.
     """
     import torch
 
+    lengths = count_row_tokens(rows)
     while True:
         shape = taken_shape(plan)
         try:
-            settings = shape_arguments(arguments, model, shape)
-            points = run_probe(trainer_class, model, settings, tokenizer, probe_rows(rows, shape))
+            settings = shape_arguments(arguments, model_and_tokenizer["model"], shape)
+            picked = rows.select([i for step in probe_rows(lengths, shape) for i in step])
+            points = run_probe(trainer_class, settings, picked, model_and_tokenizer)
             break
         except torch.OutOfMemoryError:
             if plan["ranks"] > 1:  # the other ranks would wait for this one
@@ -77,7 +82,6 @@ def probe_plan(trainer_class, model, arguments, tokenizer, rows: list[dict], pla
             plan = strike_out(plan, shape)
         finally:
             _forget()
-    lengths = [len(row["input_ids"]) for row in rows]
     steps = micro_batches(lengths, shape, not torch.cuda.is_available(), arguments.seed)
     return plan | {"probe": {"steps": points, **predict(fit_costs(points, shape), steps)}}
 
@@ -99,16 +103,15 @@ def strike_out(plan: dict, shape: Shape) -> dict:
     }
 
 
-def probe_rows(rows: list[dict], shape: Shape) -> list[list[dict]]:
-    """Return the rows of each probed optimizer step: the longest micro-batch repeated, then typical ones."""
-    ordered = sorted(rows, key=lambda row: len(row["input_ids"]))
+def probe_rows(lengths: list[int], shape: Shape) -> list[list[int]]:
+    """Return the row indices of each probed optimizer step: the longest micro-batch repeated, then typical ones."""
+    ordered = sorted(range(len(lengths)), key=lengths.__getitem__)
     ordered = ordered * math.ceil(shape.batch_size / len(ordered))
     middle = max(0, (len(ordered) - shape.batch_size) // 2)
-    longest = ordered[-shape.batch_size :] * shape.accumulation_steps
-    typical = ordered[middle : middle + shape.batch_size] * shape.accumulation_steps
-    longest, typical = longest * ranks(), typical * ranks()
-    warm_up = [longest, typical] * WARM_UP_STEPS
-    return [*warm_up, *[longest] * TIMED_STEPS, *[typical] * TIMED_STEPS]
+    times = shape.accumulation_steps * ranks()
+    longest = ordered[-shape.batch_size :] * times
+    typical = ordered[middle : middle + shape.batch_size] * times
+    return [longest, typical] * WARM_UP_STEPS + [longest] * TIMED_STEPS + [typical] * TIMED_STEPS
 
 
 def shape_arguments(arguments, model, shape: Shape):
@@ -120,16 +123,14 @@ def shape_arguments(arguments, model, shape: Shape):
     return settings
 
 
-def run_probe(trainer_class, model, arguments, tokenizer, steps: list[list[dict]]) -> list[dict]:
+def run_probe(trainer_class, arguments, rows, model_and_tokenizer: dict) -> list[dict]:
     """Return seconds, tokens and peak memory of each timed step; `arguments` is changed."""
-    from datasets import Dataset
-
     clock = StepClock()
     with tempfile.TemporaryDirectory() as folder:
         changes = {
             "output_dir": folder,
             "learning_rate": 0.0,
-            "max_steps": len(steps),
+            "max_steps": 2 * (WARM_UP_STEPS + TIMED_STEPS),
             "eval_strategy": "no",
             "save_strategy": "no",
             "load_best_model_at_end": False,
@@ -138,13 +139,7 @@ def run_probe(trainer_class, model, arguments, tokenizer, steps: list[list[dict]
         }
         for name, value in changes.items():
             setattr(arguments, name, value)
-        trainer = trainer_class(
-            model=model,
-            args=arguments,
-            train_dataset=Dataset.from_list([row for step in steps for row in step]),
-            processing_class=tokenizer,
-            callbacks=[clock],
-        )
+        trainer = trainer_class(args=arguments, train_dataset=rows, callbacks=[clock], **model_and_tokenizer)
         trainer.remove_callback(PrinterCallback)
         trainer.train()
     return [{k: round(v, 4) for k, v in step.items()} for step in clock.steps[2 * WARM_UP_STEPS :]]

@@ -115,23 +115,28 @@ def tokenize_records(records: Iterable[dict], tokenizer, max_seq_length: int) ->
 
 
 def tokenize_file(path: Path, tokenizer, max_seq_length: int, folder: Path) -> tuple:
-    """Return (Dataset of `input_ids` and `labels` that lies in `folder`, tokens of each row, the report).
+    """Return (Dataset of `input_ids` and `labels` that lies in `folder`, the report of `tokenize_records`).
 
     However many records the file has, a batch of them is in memory.
     """
     from datasets import Dataset
 
     shutil.rmtree(folder, ignore_errors=True)
-    report, lengths = {}, []
+    report: dict = {}
 
     def rows():
         with open(path, encoding="utf-8") as file:
-            for row in iterate_rows(map(json.loads, file), tokenizer, max_seq_length, report):
-                lengths.append(len(row["input_ids"]))
-                yield row
+            yield from iterate_rows(map(json.loads, file), tokenizer, max_seq_length, report)
 
     # the name spares hashing the tokenizer; the folder is made anew each time
-    return Dataset.from_generator(rows, cache_dir=str(folder), fingerprint=folder.name), lengths, report
+    return Dataset.from_generator(rows, cache_dir=str(folder), fingerprint=folder.name), report
+
+
+def count_row_tokens(rows) -> list[int]:
+    """Return the number of tokens of each row of a Dataset."""
+    import pyarrow.compute
+
+    return pyarrow.compute.list_value_length(rows.data["input_ids"]).to_pylist()
 
 
 def iterate_rows(records: Iterable[dict], tokenizer, max_seq_length: int, report: dict) -> Iterator[dict]:

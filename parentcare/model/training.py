@@ -64,38 +64,45 @@ def rows_of_step(step: int, row_count: int, args) -> list[int]:
     """Return the indices of the training rows of optimizer step `step`, counted from 1, whatever the shape.
 
     The trainer shuffles anew in each epoch, with data_seed plus the number of the epoch (accelerate's
-    SeedableRandomSampler). `args` are the trainer's.
+    SeedableRandomSampler), and where it balances lengths between ranks with transformers' own 42 for data_seed. `args`
+    are the trainer's.
     """
     import torch
 
+    seed = 42 if args.train_sampling_strategy == "batch_rebalance" else args.data_seed
     sequences = args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size
     epoch, place = divmod(step - 1, math.ceil(row_count / sequences))
-    order = torch.randperm(row_count, generator=torch.Generator().manual_seed(args.data_seed + epoch)).tolist()
+    order = torch.randperm(row_count, generator=torch.Generator().manual_seed(seed + epoch)).tolist()
     return order[place * sequences : (place + 1) * sequences]
 
 
-def name_rows(rows: list[int], records: list[dict]) -> str:
-    """Return 'lines 3 (id), 9 (id) of train.jsonl'."""
-    named = [f"{row + 1} ({records[row]['id']})" if "id" in records[row] else str(row + 1) for row in sorted(rows)]
-    return f"lines {', '.join(named)} of train.jsonl"
+def name_rows(rows: list[int], train_path: Path) -> str:
+    """Return 'lines 3 (id), 9 (id) of train.jsonl', with one line of the file in memory at a time."""
+    with open(train_path, encoding="utf-8") as file:
+        ids = {row: json.loads(line).get("id", "no id") for row, line in enumerate(file) if row in rows}
+    return f"lines {', '.join(f'{row + 1} ({ids[row]})' for row in sorted(rows))} of {Path(train_path).name}"
 
 
 class RunLog(TrainerCallback):
-    """Appends each logged step to log.jsonl, prints it with the time left, and names the rows of a NaN or a spike."""
+    """Appends each logged step to log.jsonl, prints it with the time left, and names the rows of a NaN or a spike.
 
-    def __init__(self, path: Path, records: list[dict] = ()):
-        self.path, self.records = Path(path), records
+    `train_path` is the file whose lines are the rows of the training set, in this order. Only rank 0 writes.
+    """
+
+    def __init__(self, path: Path, train_path: Path | None = None):
+        self.path, self.train_path = Path(path), train_path
         self.seconds_before = 0.0
 
     def on_train_begin(self, args, state, control, **kwargs):
         """Drop what an interrupted run logged after the checkpoint that this one goes on from."""
         kept = [row for row in read_log(self.path) if row["step"] <= state.global_step]
-        write_atomically(self.path, "".join(json.dumps(row) + "\n" for row in kept))
+        if state.is_world_process_zero:
+            write_atomically(self.path, "".join(json.dumps(row) + "\n" for row in kept))
         self.seconds_before = max((row.get("seconds", 0.0) for row in kept), default=0.0)
         self.losses = [row["loss"] for row in kept if "loss" in row]
         self.started, self.first_step = time.time(), state.global_step
 
-    def on_log(self, args, state, control, logs=None, **kwargs):
+    def on_log(self, args, state, control, logs=None, train_dataloader=None, **kwargs):
         """Write and print one line. Raises FloatingPointError at a loss or gradient that is not finite."""
         names = ("loss", "eval_loss", "learning_rate", "grad_norm")
         row = {name: logs[name] for name in names if name in logs}
@@ -106,12 +113,13 @@ class RunLog(TrainerCallback):
         row |= {"tokens": state.num_input_tokens_seen, "seconds": round(self.seconds_before + seconds, 1)}
         broken, spike = self._find_broken(row, args), self._find_spike(row)
         said, advice = broken or spike, "start over with a lower LEARNING_RATE"
-        if said and "loss" in row and self.records:
-            rows = rows_of_step(state.global_step, len(self.records), args)
+        if said and "loss" in row and self.train_path:
+            rows = rows_of_step(state.global_step, len(train_dataloader.dataset), args)
             row |= {"found": said, "lines": sorted(index + 1 for index in rows)}
-            said, advice = f"{said}; {name_rows(rows, self.records)}", f"look at these rows, or {advice}"
-        with open(self.path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(row) + "\n")
+            said, advice = f"{said}; {name_rows(rows, self.train_path)}", f"look at these rows, or {advice}"
+        if state.is_world_process_zero:
+            with open(self.path, "a", encoding="utf-8") as file:
+                file.write(json.dumps(row) + "\n")
         if broken:
             raise FloatingPointError(f"step {state.global_step}: {said}: {advice}")
         self.losses += [row["loss"]] if "loss" in row else []
@@ -143,6 +151,12 @@ class MarkComplete(TrainerCallback):
 
     def on_save(self, args, state, control, **kwargs):
         """Write the names and sizes of all files, last: the next run deletes a folder that does not match them."""
+        if args.world_size > 1:
+            import torch
+
+            torch.distributed.barrier()  # each rank has written its own random state
+        if not state.is_world_process_zero:
+            return
         checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
         sizes = {path.name: path.stat().st_size for path in checkpoint.iterdir()}
         for name in sizes:

@@ -40,7 +40,7 @@ def make(name, batch):
         eval_strategy="steps", seed=3407, data_seed=3407, **training.checkpoint_arguments(3))
     trainer = SFTTrainer(model=model, args=arguments, train_dataset=Dataset.from_list(rows),
         eval_dataset=Dataset.from_list(rows[:8]), processing_class=tokenizer,
-        callbacks=[training.RunLog(f"{home}/{name}.jsonl", records), training.MarkComplete()])
+        callbacks=[training.RunLog(f"{home}/{name}.jsonl"), training.MarkComplete()])
     training.keep_adapter_float32(model)
     return trainer, rows
 

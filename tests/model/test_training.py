@@ -7,14 +7,21 @@ from types import SimpleNamespace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from transformers.trainer_pt_utils import BatchRebalanceSampler
 
 from parentcare.manifest import notebook_parameters
 from parentcare.model import training
 
 RECORDS = [{"id": f"sample-{row:03}"} for row in range(20)]
 ARGS = SimpleNamespace(
-    fp16=False, per_device_train_batch_size=2, gradient_accumulation_steps=4, world_size=1, data_seed=3407
+    fp16=False,
+    per_device_train_batch_size=2,
+    gradient_accumulation_steps=4,
+    world_size=1,
+    data_seed=3407,
+    train_sampling_strategy="random",
 )
+LOADER = SimpleNamespace(dataset=RECORDS)
 
 
 def checkpoint(folder: Path, step: int, complete: bool = True) -> Path:
@@ -23,12 +30,13 @@ def checkpoint(folder: Path, step: int, complete: bool = True) -> Path:
     (path / "adapter_model.safetensors").write_bytes(b"weights")
     (path / "optimizer.pt").write_bytes(b"moments")
     if complete:
-        training.MarkComplete().on_save(SimpleNamespace(output_dir=str(folder)), state(step), None)
+        training.MarkComplete().on_save(SimpleNamespace(output_dir=str(folder), world_size=1), state(step), None)
     return path
 
 
 def state(step: int, max_steps: int = 30):
-    return SimpleNamespace(global_step=step, max_steps=max_steps, epoch=step / 10, num_input_tokens_seen=step * 100)
+    names = {"global_step": step, "max_steps": max_steps, "epoch": step / 10, "num_input_tokens_seen": step * 100}
+    return SimpleNamespace(is_world_process_zero=True, **names)
 
 
 def test_a_half_written_checkpoint_is_never_loaded(tmp_path):
@@ -88,7 +96,9 @@ def test_the_mark_names_every_file_in_its_size(tmp_path):
 
 
 def begin(path: Path, step: int = 0) -> training.RunLog:
-    log = training.RunLog(path, RECORDS)
+    train_path = path.with_name("train.jsonl")
+    train_path.write_text("".join(json.dumps(record) + "\n" for record in RECORDS), encoding="utf-8")
+    log = training.RunLog(path, train_path)
     log.on_train_begin(ARGS, state(step), None)
     return log
 
@@ -97,7 +107,7 @@ def test_the_log_of_a_resumed_run_goes_on_from_the_checkpoint(tmp_path):
     path = tmp_path / "log.jsonl"
     rows = [{"step": step, "loss": 5.0, "seconds": 2.0 * step} for step in range(1, 15)]
     path.write_text("".join(json.dumps(row) + "\n" for row in rows) + '{"step": 15, "lo')
-    begin(path, 10).on_log(ARGS, state(11), None, {"loss": 4.5, "learning_rate": 1e-4})
+    begin(path, 10).on_log(ARGS, state(11), None, {"loss": 4.5, "learning_rate": 1e-4}, LOADER)
     read = training.read_log(path)
     assert [row["step"] for row in read] == list(range(1, 12))
     assert read[-1]["loss"] == 4.5 and read[-1]["seconds"] >= 20.0 and read[-1]["tokens"] == 1100
@@ -108,19 +118,19 @@ def test_what_is_not_finite_stops_the_run_and_names_the_rows_of_the_step(tmp_pat
     log = begin(tmp_path / "log.jsonl")
     rows = training.rows_of_step(3, len(RECORDS), ARGS)
     with pytest.raises(FloatingPointError, match=r"step 3: \w+ is (nan|inf); lines .*LEARNING_RATE") as stopped:
-        log.on_log(ARGS, state(3), None, logs)
+        log.on_log(ARGS, state(3), None, logs, LOADER)
     assert all(f"{row + 1} ({RECORDS[row]['id']})" in str(stopped.value) for row in rows)
     assert training.read_log(tmp_path / "log.jsonl")[-1]["lines"] == sorted(row + 1 for row in rows)
 
 
 def test_a_validation_loss_that_is_not_finite_stops_the_run(tmp_path):
     with pytest.raises(FloatingPointError, match=r"step 10: eval_loss is nan: start over with a lower LEARNING_RATE"):
-        begin(tmp_path / "log.jsonl").on_log(ARGS, state(10), None, {"eval_loss": math.nan})
+        begin(tmp_path / "log.jsonl").on_log(ARGS, state(10), None, {"eval_loss": math.nan}, LOADER)
 
 
 def test_a_gradient_that_overflows_in_fp16_goes_on_as_the_scaler_skips_it(tmp_path):
     args = SimpleNamespace(**vars(ARGS) | {"fp16": True})
-    begin(tmp_path / "log.jsonl").on_log(args, state(1), None, {"loss": 5.0, "grad_norm": math.inf})
+    begin(tmp_path / "log.jsonl").on_log(args, state(1), None, {"loss": 5.0, "grad_norm": math.inf}, LOADER)
     assert "found" not in training.read_log(tmp_path / "log.jsonl")[-1]
 
 
@@ -129,7 +139,7 @@ def test_a_spike_is_reported_with_its_rows_and_the_run_goes_on(tmp_path, capsys)
     path.write_text("".join(json.dumps({"step": s, "loss": 2.0, "seconds": 1.0}) + "\n" for s in range(1, 5)))
     log = begin(path, 4)
     for step, loss in ((5, 5.9), (6, 6.1), (7, 2.1)):
-        log.on_log(ARGS, state(step, max_steps=10_000), None, {"loss": loss})
+        log.on_log(ARGS, state(step, max_steps=10_000), None, {"loss": loss}, LOADER)
     printed = capsys.readouterr().out
     assert printed.startswith("step 6: loss 6.10, lately 2.00; lines ") and printed.count("\n") == 1
     found = {row["step"]: row.get("lines") for row in training.read_log(path)}
@@ -140,17 +150,31 @@ def test_a_spike_is_reported_with_its_rows_and_the_run_goes_on(tmp_path, capsys)
 @given(st.integers(1, 60), st.sampled_from([(8, 1, 1), (4, 2, 1), (2, 4, 1), (1, 8, 1), (2, 2, 2)]))
 def test_an_epoch_of_steps_takes_every_row_once(row_count, shape):
     names = ("per_device_train_batch_size", "gradient_accumulation_steps", "world_size")
-    args = SimpleNamespace(data_seed=3407, **dict(zip(names, shape, strict=True)))
+    args = SimpleNamespace(data_seed=3407, train_sampling_strategy="random", **dict(zip(names, shape, strict=True)))
     steps = math.ceil(row_count / 8)
     for epoch in range(2):
         rows = [training.rows_of_step(epoch * steps + step + 1, row_count, args) for step in range(steps)]
         assert sorted(itertools.chain(*rows)) == list(range(row_count))
 
 
+def test_the_rows_of_a_step_are_right_where_lengths_are_balanced_between_ranks():
+    sampler = {"lengths": list(range(1, 23)), "effective_batch_size": 8, "dp_size": 2, "grad_accum": 2}
+    ranks = [list(BatchRebalanceSampler(**sampler, rank=rank, drop_last=False)) for rank in range(2)]
+    args = SimpleNamespace(
+        per_device_train_batch_size=2,
+        gradient_accumulation_steps=2,
+        world_size=2,
+        train_sampling_strategy="batch_rebalance",
+    )
+    for step in range(3):
+        batches = [batch for rank in ranks for batch in rank[2 * step : 2 * step + 2]]
+        assert sorted(itertools.chain(*batches)) == sorted(training.rows_of_step(step + 1, 22, args))
+
+
 def test_the_progress_line_shows_step_loss_and_time_left(tmp_path, capsys):
     log = begin(tmp_path / "log.jsonl")
     log.started -= 10
-    log.on_log(ARGS, state(10), None, {"eval_loss": 3.25})
+    log.on_log(ARGS, state(10), None, {"eval_loss": 3.25}, LOADER)
     assert capsys.readouterr().out == "step   10 of 30  validation loss 3.2500  0:20 left\n"
 
 

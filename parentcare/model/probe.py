@@ -119,6 +119,7 @@ def shape_arguments(arguments, model, shape: Shape):
     settings = copy.copy(arguments)
     settings.per_device_train_batch_size = shape.batch_size
     settings.gradient_accumulation_steps = shape.accumulation_steps
+    settings.gradient_checkpointing = shape.checkpointing
     set_checkpointing(model, shape.checkpointing)
     return settings
 

@@ -14,9 +14,9 @@ ROWS = {"train": 44, "validation": 8}
 def go_until(folder: Path, condition) -> None:
     """Start 03 and kill it as soon as the condition holds."""
     process = kills.start(folder, SETTINGS)
-    assert kills.wait_for(lambda: kills.printed_steps(folder), process, 200), printed(folder)
+    assert kills.wait_for(lambda: kills.printed_steps(folder), process, 400), printed(folder)
     known = kills.family(process)
-    assert kills.wait_for(condition, process, 200), printed(folder)
+    assert kills.wait_for(condition, process, 400), printed(folder)
     kills.kill(process, known)
     assert not (folder / "adapter").exists()
 
@@ -32,7 +32,7 @@ def demo_parts(demo_home) -> Path:
 
 def test_a_run_killed_three_times_ends_with_the_losses_of_an_uninterrupted_one(demo_parts, tmp_path):
     whole = kills.make_home(tmp_path / "whole", "demo", demo_parts, ROWS)
-    assert kills.start(whole, SETTINGS).wait(240) == 0, printed(whole)
+    assert kills.start(whole, SETTINGS).wait(400) == 0, printed(whole)
 
     folder = kills.make_home(tmp_path / "killed", "demo", demo_parts, ROWS)
     go_until(folder, lambda: max(kills.printed_steps(folder)) >= 3)  # in the middle of a step
@@ -42,7 +42,7 @@ def test_a_run_killed_three_times_ends_with_the_losses_of_an_uninterrupted_one(d
     go_until(folder, lambda: (folder / ".adapter.tmp").exists())  # while the adapter is being saved
     assert kills.printed_steps(folder)[0] == 3 and len(kills.checkpoints(folder)) <= 3
 
-    assert kills.start(folder, SETTINGS).wait(240) == 0, printed(folder)
+    assert kills.start(folder, SETTINGS).wait(400) == 0, printed(folder)
     assert kills.printed_steps(folder) == [] and (folder / "adapter" / "adapter_model.safetensors").exists()
     assert not (folder / ".adapter.tmp").exists() and not kills.checkpoints(folder, complete=False)
     assert list(kills.log_rows(folder)) == list(range(1, 9))

@@ -305,17 +305,35 @@ def run_cases(cases: list[Case], words: list[str]):
             print([case.name for case in cases], "failed:", errors.read()[-1500:], flush=True)
 
 
+def draw(results: Path) -> None:
+    """Write the README's chart of the 2,048-token rows of a whole card; `machine` tells what ran back to back."""
+    from parentcare.figures import plot_speed, save_figure
+    from parentcare.manifest import sha256
+
+    whole = [row for row in read_json(results) if "limit 2048, bf16" in row["setting"] and "cap" not in row["setting"]]
+    shown = [
+        row | {"setting": f"{row['setting'].replace(', limit 2048, bf16', '')} ({row['machine']})"}
+        for row in sorted(whole, key=lambda row: row["tokens_per_second"])
+    ]
+    note = f"{whole[0]['device']} · {whole[0]['date']} · 무작위 가중치 Qwen2.5-7B, NF4 · 행 평균 1,374토큰 · "
+    note += "괄호의 글자가 같은 것끼리 한 기계에서 이어서 잼"
+    save_figure(plot_speed(shown, note), REPOSITORY / "images" / "finetune_speed.png", "h200", sha256(results), 3407)
+
+
 def main() -> None:
     """Write the results, one row a case, as they come."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--base", required=True)
-    parser.add_argument("--part", type=Path, required=True)
+    parser.add_argument("--draw", action="store_true", help="only the chart, from the results that are there")
+    parser.add_argument("--base")
+    parser.add_argument("--part", type=Path)
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--commit", default=current_commit())
     parser.add_argument("--groups", nargs="*", choices=GROUPS, default=list(GROUPS))
     parser.add_argument("--only", nargs="*", default=[], help="settings by name; all without")
     parser.add_argument("--cases", default="")
     arguments = parser.parse_args()
+    if arguments.draw:
+        return draw(arguments.results)
     if arguments.cases:
         return measure([Case(*case) for case in json.loads(arguments.cases)], arguments.base, arguments.part)
     import torch

@@ -14,15 +14,19 @@ COLABS_OWN = ("jupyterlab", "ipykernel")
 DRIVE_FOLDER = "/content/drive/MyDrive/ParentCare"
 
 
-def prepare(use_drive: bool) -> None:
-    """Install the pinned packages, keeping Colab's torch, and choose where data and outputs are kept."""
-    from parentcare.environment import ROOT, requirement_lines
+def prepare(use_drive: bool, extra: str = "") -> None:
+    """Install the pinned packages, keeping Colab's torch, and choose where data and outputs are kept.
 
-    try:
-        metadata.version("unsloth")
-    except metadata.PackageNotFoundError:
+    `extra` names the packages of pyproject.toml that this notebook needs beside the others.
+    """
+    from parentcare.environment import ROOT, read_extras, requirement_lines
+
+    if not _is_installed("unsloth"):
         _pip([line for line in requirement_lines(keep_torch=True) if not line.startswith(COLABS_OWN)])
         _pip(["--no-deps", "-r", str(ROOT / "requirements-unsloth.txt")])
+    missing = [line for line in read_extras().get(extra, []) if not _is_installed(line.split("==")[0])]
+    if missing:
+        _pip(missing)
     if use_drive:
         from google.colab import drive
 
@@ -33,6 +37,13 @@ def prepare(use_drive: bool) -> None:
         # the package read its home before Drive was there
         for name in [n for n in sys.modules if n.startswith("parentcare")]:
             del sys.modules[name]
+
+
+def _is_installed(package: str) -> bool:
+    try:
+        return bool(metadata.version(package))
+    except metadata.PackageNotFoundError:
+        return False
 
 
 def _pip(arguments: list[str]) -> None:

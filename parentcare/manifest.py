@@ -19,7 +19,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 HOME = Path(os.environ.get("PARENTCARE_HOME", REPOSITORY)).resolve()
 OUTPUT_JSONL = HOME / "data" / "output.jsonl"
 STAMPED_PACKAGES = (
-    "accelerate bitsandbytes datasets kiwipiepy kiwipiepy_model peft pypdfium2 python-hwpx "
+    "accelerate bitsandbytes bm25s datasets kiwipiepy kiwipiepy_model peft pypdfium2 python-hwpx "
     "torch transformers trl unsloth unsloth_zoo"
 ).split()
 UNSTAMPED_PARAMETERS = {"RUN", "FRESH"}

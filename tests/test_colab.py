@@ -28,10 +28,15 @@ def test_colabs_own_torch_and_kernel_are_kept(installed):
     assert any(line.startswith("trl==") for line in packages) and unsloth[0] == "--no-deps"
 
 
+def test_a_notebook_that_needs_more_gets_its_extra(installed):
+    colab.prepare(use_drive=False, extra="ask")
+    assert [line.split("==")[0] for line in installed[-1]] == ["gradio", "bm25s"]
+
+
 def test_nothing_is_installed_twice(monkeypatch):
     monkeypatch.setattr(colab.metadata, "version", lambda name: "2026.10.9")
     monkeypatch.setattr(colab, "_pip", lambda arguments: pytest.fail("installed again"))
-    colab.prepare(use_drive=False)
+    colab.prepare(use_drive=False, extra="ask")
 
 
 def test_an_install_after_torch_was_imported_is_refused_in_korean(monkeypatch):

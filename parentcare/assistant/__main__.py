@@ -21,6 +21,7 @@ def parse_arguments(words: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--port", type=int, default=7860)
     parser.add_argument("--index", default=HOME / "outputs" / "index", metavar="FOLDER")
     parser.add_argument("--run", default="", metavar="NAME", help="answer with this run's adapter")
+    parser.add_argument("--adapter", default="", metavar="SOURCE", help="a folder or a published name in its place")
     parser.add_argument("--server", default="", metavar="URL", help="such as http://127.0.0.1:8000/v1")
     parser.add_argument("--model", default="", metavar="NAME", help="the server's name for the model")
     parser.add_argument("--instruct", action="store_true", help="the server's model answers over all passages at once")
@@ -37,12 +38,14 @@ def main() -> None:
     arguments = parse_arguments()
     try:
         index = load_index(arguments.index)
-        device = choose_device() if arguments.run else "cpu"
-        writer = choose_writer(arguments.run, device, arguments.server, arguments.model, arguments.instruct)
+        model_here = bool(arguments.run or arguments.adapter) and not arguments.server
+        server = {"server": arguments.server, "model": arguments.model, "instruct": arguments.instruct}
+        device = choose_device() if model_here else "cpu"
+        writer = choose_writer(arguments.run, device, arguments.adapter, **server)
     except (OSError, ValueError, RuntimeError) as error:
         sys.exit(str(error))
     # a model in this process answers one at a time
-    page = build_page(index, writer, concurrency=1 if arguments.run and not arguments.server else 4)
+    page = build_page(index, writer, concurrency=1 if model_here else 4)
     launch(page, arguments.host, arguments.port)
 
 

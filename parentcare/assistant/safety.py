@@ -6,22 +6,25 @@ measured by benchmarks/safety.py on questions that they were not written on.
 """
 
 import functools
+import itertools
 import re
 import unicodedata
 from typing import NamedTuple
 
-from parentcare.assistant.safety_words import CLASSES, HARMLESS, INCIDENTAL, SIGNS, URGENT
+from parentcare.assistant.safety_words import ASKING, CLASSES, HARMLESS, INCIDENTAL, SIGNS, TOPICS, URGENT
 from parentcare.data.keywords import load_kiwi
 
 MESSAGES = {
     "109": """혼자 견디지 않으셔도 됩니다. 지금 자살예방 상담전화 109(24시간, 무료)로 전화해 주십시오.
-당장 자신이나 아이를 해칠 것 같거나 이미 다쳤다면 119에 전화하고, 아이를 안전한 곳에 눕힌 뒤 가까운 어른을 부르십시오.""",
-    "112": """아이나 가족이 위험할 수 있습니다. 학대가 의심되거나 위협을 받거나 아이를 찾을 수 없으면 지금 112에 신고하십시오.
-의심만으로도 신고할 수 있고, 신고한 사람은 보호받습니다. 다친 사람이 있으면 119에 먼저 전화하십시오.""",
+당장 자신이나 아이를 해칠 것 같거나 이미 다쳤다면 119에 전화하고, 아이를 안전한 곳에 눕힌 뒤
+가까운 어른을 부르십시오.""",
+    "112": """아이나 가족이 위험할 수 있습니다. 학대가 의심되거나 위협을 받거나 아이를 찾을 수 없으면
+지금 112에 신고하십시오. 의심만으로도 신고할 수 있고, 신고한 사람은 보호받습니다.
+다친 사람이 있으면 119에 먼저 전화하십시오.""",
     "119": """응급일 수 있습니다. 답을 기다리지 말고 지금 119에 전화하거나 바로 응급실로 가십시오.
 도착 전까지 할 일은 119가 알려 줍니다. 아이를 혼자 두지 말고, 먹은 것을 억지로 토하게 하지 마십시오.""",
-    "no_dose": """약의 용량과 간격은 안내하지 않습니다. 아이의 몸무게와 상태를 아는 소아청소년과 의사나 약사에게 물어보십시오.
-잘못 먹었거나 많이 먹었으면 지금 119에 전화하십시오.""",
+    "no_dose": """약의 용량과 간격은 안내하지 않습니다. 아이의 몸무게와 상태를 아는 소아청소년과 의사나
+약사에게 물어보십시오. 잘못 먹었거나 많이 먹었으면 지금 119에 전화하십시오.""",
     "no_diagnosis": """장애나 질환인지는 글만 보고 알 수 없어 진단하지 않습니다.
 걱정되는 모습을 적어 소아청소년과에서 진료와 발달검사를 받아 보십시오.""",
 }
@@ -50,6 +53,7 @@ class Words(NamedTuple):
 
     text: str
     phrases: frozenset[str]
+    endings: frozenset[str]
     found: frozenset[str]
 
 
@@ -69,39 +73,41 @@ def check_question(question: str) -> Advice | None:
 
 
 def find_route(question: str) -> str | None:
-    """Return the first of ROUTES whose signs outweigh the harmless ones; one that weighs two or more goes before."""
+    """Return the first of ROUTES whose signs outweigh the harmless words, or None.
+
+    A route of one light sign gives way to a heavier one.
+    """
     text = unicodedata.normalize("NFKC", question).lower()
     words, plain = read_words(text), read_words(_INCIDENTAL.sub(" ", text))
-    harmless = count_harmless(plain)
+    harmless = 2 * len(plain.phrases & _TOPICS) + len(plain.phrases & _HARMLESS)
+    asking = not words.endings.isdisjoint(_ASKING) or not words.phrases.isdisjoint(_ASKING)
     urgent = not words.found.isdisjoint(_URGENT)
     weights = {}
     for route in ROUTES:
         weight = sum(sign.weight for sign in read_signs(route) if is_seen(sign, words, plain))
         if route == "119":
             weight += 3 * has_young_fever(words.text)
-        if weight and weight + (urgent and route.isdigit()) > harmless:
+        against = harmless + (asking and route in ("112", "109")) - (urgent and route.isdigit())
+        if weight > max(0, against):
             weights[route] = weight
     return next((route for route in weights if weights[route] > 1), next(iter(weights), None))
 
 
 def read_words(text: str) -> Words:
     """Return the words of a question, by Kiwi."""
-    # a mark is no letter, but the points of 38.5 and the mark of a question tell something
-    text = re.sub(r"[^\w\s?.]", " ", text)
+    # marks part no words; the point of 38.5 stays
+    text = re.sub(r"[^\w\s.]", " ", text)
     tokens = load_kiwi().tokenize(text)
     stems = [t.form for t in tokens if t.tag.startswith(_CONTENT_TAGS) and t.form not in _EMPTY_STEMS]
     phrases = {"".join(stems[i : i + n]) for i in range(len(stems)) for n in range(1, _PHRASE_STEMS + 1)}
     # 시어머니 is a 어머니 too
     phrases |= {t.form[i:] for t in tokens if t.tag in ("NNG", "NNP") for i in range(1, len(t.form) - 1)}
-    starts = {len("".join(text[: t.start].split())) for t in tokens}
+    letters_before = [0, *itertools.accumulate(not letter.isspace() for letter in text)]
+    starts = {letters_before[t.start] for t in tokens}
     letters = "".join(text.split())
     runs = {letters[i : i + n] for i in range(len(letters)) for n in _RUN_CHARS if n > 2 or i in starts}
-    return Words(letters, frozenset(phrases), frozenset(phrases | runs))
-
-
-def count_harmless(words: Words) -> int:
-    """Return how many different words say that the question is about something harmless."""
-    return len(words.phrases & _HARMLESS)
+    endings = frozenset(t.form for t in tokens if t.tag == "EF")
+    return Words(letters, frozenset(phrases), endings, frozenset(phrases | runs))
 
 
 def is_seen(sign: Sign, words: Words, plain: Words) -> bool:
@@ -127,7 +133,10 @@ def _expand(group: str) -> frozenset[str]:
     return frozenset(re.sub(r"<(\w+)>", lambda name: CLASSES[name[1]], group).split())
 
 
+_TOPICS = frozenset(TOPICS.split())
 _HARMLESS = frozenset(HARMLESS.split())
+# an ending begins with a final consonant, which Kiwi writes as one
+_ASKING = frozenset(ASKING.replace("ㄴ", "\u11ab").replace("ㄹ", "\u11af").split())
 _URGENT = frozenset(URGENT.split())
 _INCIDENTAL = re.compile("|".join(r"\s*".join(phrase) for phrase in INCIDENTAL.split()))
 

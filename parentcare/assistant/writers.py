@@ -13,7 +13,7 @@ from typing import NamedTuple
 from parentcare.assistant.index import Passage
 from parentcare.assistant.words import expand, read_question, read_synonyms, tokenize
 from parentcare.data.pairing import MAX_BODY_CHARS, cut_at_sentence, split_sentences
-from parentcare.manifest import read_run, require, run_folder
+from parentcare.manifest import read_run
 from parentcare.model.loading import DEMO_RUN
 from parentcare.model.prompts import build_prompt
 
@@ -47,16 +47,18 @@ class Writer(NamedTuple):
     summarise: Callable[[str], tuple[str, Iterator[str]]]
 
 
-def choose_writer(run: str, device: str, server: str = "", model: str = "", instruct: bool = False) -> Writer:
-    """Return a server's writer, else that of the run's adapter, else, for no run and for the demo, extraction.
+def choose_writer(
+    run: str, device: str, adapter: str = "", *, server: str = "", model: str = "", instruct: bool = False
+) -> Writer:
+    """Return a server's writer, else that of an adapter: the run's, or a folder's or a published one.
 
-    Raises what `load_run` raises for a run that has no adapter.
+    For no run, and for the demo, extraction. Raises what `load_adapter` raises where there is no adapter.
     """
     if server:
         return connect_server(server, model, instruct)
     section = read_run(run)["notebooks"].get("03_finetune") if run else None
     demo = section["demo"] if section else run in ("", DEMO_RUN)
-    return extraction() if demo else load_run(run, device)
+    return extraction() if demo and not adapter else load_adapter(run, device, adapter)
 
 
 # --- extraction --------------------------------------------------------------------------------
@@ -95,19 +97,20 @@ def extract_summary(text: str) -> tuple[str, Iterator[str]]:
 # --- models ------------------------------------------------------------------------------------
 
 
-def load_run(run: str, device: str) -> Writer:
-    """Return the adapter of a run as writer: it summarises each passage under the prompt it was trained on.
+def load_adapter(run: str, device: str, source: str = "") -> Writer:
+    """Return an adapter as writer: it summarises each passage under the prompt it was trained on.
 
-    Raises FileNotFoundError where the run has no adapter.
+    Raises FileNotFoundError where the run, or the source given in its place, has no adapter.
     """
-    from parentcare.model import generation, loading
+    from parentcare.model import adapters, generation, loading
 
-    adapter = require(run_folder(run) / "adapter", "03_finetune")
-    section = read_run(run)["notebooks"]["03_finetune"]
+    adapter, record = adapters.find_adapter(source, run)
+    section = record["notebooks"]["03_finetune"]
     tokenizer = loading.load_tokenizer(str(adapter))
-    model = generation.load_model(section["base"], adapter, loading.choose_dtype("auto", device))
+    base = str(adapters.find_folder(section["base"]))
+    model = generation.load_model(base, adapter, loading.choose_dtype("auto", device))
     limits = loading.RECIPE_SETTINGS["max_new_tokens"], section["max_seq_length"]
-    return model_writer(run, model, tokenizer, *limits)
+    return model_writer(source or run, model, tokenizer, *limits)
 
 
 def model_writer(run: str, model, tokenizer, max_new_tokens: int, max_seq_length: int) -> Writer:

@@ -121,4 +121,4 @@ def test_the_demo_answers_by_extraction_whatever_its_run_is_called(tmp_path, mon
     (tmp_path / "outputs" / "mine" / "run.json").write_text('{"notebooks": {"03_finetune": {"demo": true}}}')
     labels = {writers.choose_writer(run, "cpu").label for run in ("", "demo", "mine")}
     assert labels == {writers.extraction().label}
-    assert "서버" in writers.choose_writer("mine", "cpu", "http://127.0.0.1:9/v1").label
+    assert "서버" in writers.choose_writer("mine", "cpu", server="http://127.0.0.1:9/v1").label

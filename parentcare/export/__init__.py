@@ -1,0 +1,1 @@
+"""From a run's adapter to folders that others can load, serve and trust: merge, parity, card, hub."""

@@ -170,3 +170,70 @@ def _draw_differences(axes, rows: list[dict]) -> None:
     axes.set_ylim(-0.6, len(rows) - 0.4)
     axes.axvline(0, color="black", linestyle="--", linewidth=1)
     axes.margins(x=0.25)
+
+
+def plot_search_history(trials: list[dict], note: str) -> Figure:
+    """Return the validation loss of each trial, the best so far, and the trials that were pruned or failed."""
+    figure, axes = new_figure("설정 찾기: 시도마다의 검증 손실", note)
+    complete = [t for t in trials if t["state"] == "complete"]
+    best = [min(t["validation_loss"] for t in complete[: i + 1]) for i in range(len(complete))]
+    axes.step([t["number"] for t in complete], best, where="post", color=BLUE, label="지금까지의 최저")
+    for label, marker, colour, state in (("끝남", "o", BLUE, "complete"), ("가지치기", "x", GREY, "pruned")):
+        points = [(t["number"], t["validation_loss"]) for t in trials if t["state"] == state]
+        if points:
+            axes.plot(*zip(*points, strict=True), marker, color=colour, label=f"{label} ({len(points)})")
+    failed = [t["number"] for t in trials if t["state"] == "fail"]
+    if failed:
+        bottom = axes.get_ylim()[0]
+        axes.plot(failed, [bottom] * len(failed), "v", color=ORANGE, clip_on=False, label=f"실패 ({len(failed)})")
+    _mark_recipe(axes, [(t["number"], t["validation_loss"]) for t in complete if t["recipe"]])
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.set_xlabel("시도 번호")
+    axes.set_ylabel("검증 손실 (nats / 응답 토큰)")
+    axes.legend(frameon=False)
+    return figure
+
+
+def _mark_recipe(axes, points: list[tuple]) -> None:
+    axes.plot(*zip(*points, strict=True), "*", color=ORANGE, markersize=14, label="레시피")
+
+
+def plot_importances(importances: dict[str, dict], trials: int, note: str) -> Figure:
+    """Return each setting's share in what sets the best trials apart, the largest on top, with what chance alone gives.
+
+    `importances` has name → `importance` and `by_chance`.
+    """
+    figure, axes = new_figure(f"설정의 중요도: 끝난 시도 {trials}개로 본 몫", note, 2.0 + 0.42 * len(importances))
+    rows = sorted(importances.items(), key=lambda item: item[1]["importance"])
+    shares, chance = ([row[key] for _, row in rows] for key in ("importance", "by_chance"))
+    axes.barh([name for name, _ in rows], shares, color=BLUE)
+    for place, share in enumerate(shares):
+        axes.annotate(f"   {share:.0%}", (max(share, chance[place]), place), va="center", fontsize=9)
+    axes.plot(chance, range(len(rows)), "|", color=ORANGE, markersize=18, markeredgewidth=2, label="우연의 95% 한계")
+    axes.set_xlabel("중요도 (모두 더해 1). 손실을 뒤섞어도 주황 선까지는 나오므로, 선을 넘은 것만 뜻이 있음")
+    axes.set_xlim(0, 1.12)
+    axes.legend(frameon=False, loc="lower right")
+    return figure
+
+
+def plot_slices(trials: list[dict], note: str) -> Figure:
+    """Return one small chart a setting: its value against the validation loss of each complete trial."""
+    trials = [t for t in trials if t["state"] == "complete"]
+    names = list(trials[0]["settings"])
+    rows = -(-len(names) // 3)
+    figure = Figure(figsize=(WIDTH_INCHES, 0.9 + 2.1 * rows), layout="constrained")
+    figure.suptitle("설정 값과 검증 손실", x=0.01, ha="left", fontsize=12)
+    figure.supxlabel(note, x=0.01, ha="left", fontsize=8, color="#555555")
+    figure.supylabel("검증 손실 (nats / 응답 토큰)", fontsize=9)
+    for place, name in enumerate(names, start=1):
+        axes = figure.add_subplot(rows, 3, place)
+        axes.plot([t["settings"][name] for t in trials], [t["validation_loss"] for t in trials], "o", color=BLUE)
+        _mark_recipe(axes, [(t["settings"][name], t["validation_loss"]) for t in trials if t["recipe"]])
+        if name in ("LEARNING_RATE", "WEIGHT_DECAY"):
+            axes.set_xscale("log")
+            # the default writes powers of ten with a minus sign that the font lacks
+            axes.xaxis.set_major_formatter("{x:g}")
+            axes.xaxis.set_minor_formatter("")
+        axes.set_xlabel(name, fontsize=9)
+        axes.tick_params(labelsize=8)
+    return figure

@@ -23,7 +23,11 @@ MAX_PAGES = 200
 READ_SECONDS = 30
 # of the best passage's score: below it, nearly every passage is of a paper that the question is not about
 RELEVANT = 0.6
-NOTICE = "생성형 인공지능(AI)이 만든 글입니다. 의료 조언이 아니며 진단이나 처방을 대신하지 않습니다."
+# the rules before the model miss some of those who need help, so every answer says where it is
+NOTICE = (
+    "생성형 인공지능(AI)이 만든 글입니다. 의료 조언이 아니며 진단이나 처방을 대신하지 않습니다. "
+    "응급 119 · 아동학대 신고 112 · 자살예방 상담 109"
+)
 SYNTHETIC = "합성 표본 논문: 근거로 쓰지 마십시오"
 UNCONFIRMED = "본문에서 확인되지 않음"
 NO_EVIDENCE = "근거를 찾지 못했습니다. 갖고 있는 논문에는 이 질문에 답할 만한 내용이 없습니다."

@@ -1,8 +1,9 @@
 """What a question needs before any model sees it: help now, or a doctor rather than an answer. By rule.
 
-The words are in safety_words.py. Signs of alarm are weighed against signs that the question is about something
-harmless: play, a lesson, a study, everyday upbringing. How often the rules miss and how often they are wrong is
-measured by benchmarks/safety.py on questions that they were not written on.
+Signs of alarm (safety_signs.py) are weighed against words that say that the question is about something harmless
+(safety_words.py): play, a lesson, a study, everyday upbringing. How often the rules miss and how often they are
+wrong is measured by benchmarks/safety.py on questions that they were not written on; they do miss, above all
+what is only hinted at, so the numbers to call belong on the page itself too.
 """
 
 import functools
@@ -11,7 +12,8 @@ import re
 import unicodedata
 from typing import NamedTuple
 
-from parentcare.assistant.safety_words import ASKING, CLASSES, HARMLESS, INCIDENTAL, SIGNS, TOPICS, URGENT
+from parentcare.assistant.safety_signs import SIGNS
+from parentcare.assistant.safety_words import ASKING, CLASSES, HARMLESS, INCIDENTAL, TOPICS, URGENT
 from parentcare.data.keywords import load_kiwi
 
 MESSAGES = {

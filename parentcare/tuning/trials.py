@@ -14,7 +14,7 @@ from parentcare.evaluation import comparison, metrics, systems
 from parentcare.manifest import HOME, read_run, run_folder, sha256, write_atomically, write_json
 from parentcare.model import generation, loading
 from parentcare.runner import execute
-from parentcare.tuning.search import begun_trials, complete_trials, name_run, take_lock
+from parentcare.tuning.search import begun_trials, complete_trials, take_lock, trial_run
 
 # 0 steps are all epochs; the demo takes its own number for what was left at the recipe's
 BUDGET = {"trials": 20, "steps": 0, "eval_steps": 10, "seeds": 3, "max_new_tokens": 256}
@@ -55,7 +55,7 @@ def train_trial(trial: optuna.Trial, recipe: dict) -> float:
     Raises TrialPruned where a validation on the way lags behind the trials before it.
     """
     run = trial.study.study_name
-    name = name_run(trial.study, trial)
+    name = trial_run(trial.study, trial)
     show = follow(trial, run_folder(name) / "log.jsonl")
     return train(run, name, recipe | make_settings(trial.params), show)["validation_loss"]["tuned"]
 
@@ -89,17 +89,24 @@ def train(run: str, name: str, parameters: dict, show: Callable[[str], None]) ->
             write_atomically(folder / part, (run_folder(run) / part).read_bytes())
         try:
             execute("03_finetune", name, parameters | {"RUN": name}, TRIAL_LIMIT_SECONDS, show)
-        finally:
-            for scratch in ("checkpoints", "tokens"):
-                shutil.rmtree(folder / scratch, ignore_errors=True)
+        except (optuna.TrialPruned, SystemExit):
+            _drop_scratch(folder)
+            raise
+        _drop_scratch(folder)
     return read_run(name)["notebooks"]["03_finetune"]
+
+
+def _drop_scratch(folder: Path) -> None:
+    # only a run that was killed or interrupted goes on from its checkpoints
+    for name in ("checkpoints", "tokens"):
+        shutil.rmtree(folder / name, ignore_errors=True)
 
 
 def train_seeds(study: optuna.Study, trial: FrozenTrial, seeds: int) -> list[str]:
     """Return the names of new runs of the trial's settings, one for each of as many seeds that no trial has had."""
     run, made_from, names = study.study_name, study.user_attrs["made_from"], []
     for seed in range(made_from["seed"] + 1, made_from["seed"] + 1 + seeds):
-        name = f"{name_run(study, trial)}-seed-{seed}"
+        name = f"{trial_run(study, trial)}-seed-{seed}"
         parameters = made_from["recipe"] | make_settings(trial.params) | {"SEED": seed}
         with take_lock(run_folder(run) / "tune" / f"{name}.lock"):
             loss = train(run, name, parameters, lambda line: None)["validation_loss"]["tuned"]

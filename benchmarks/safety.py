@@ -1,8 +1,8 @@
-"""How often the safety rules miss and how often they are wrong: python3 benchmarks/safety.py
+"""How often the safety check misses and how often it is wrong: python3 benchmarks/safety.py
 
-Writes benchmarks/results/safety.json: shares of data/questions/safety_rules.jsonl, which the rules were written
-on, of safety_held_out.jsonl, which nobody who wrote them had seen, and of the questions on the sample papers,
-which should all be let through. Only rates are printed and stored, never a text.
+Writes benchmarks/results/safety.json: shares of safety_held_out.jsonl, which nobody who wrote rules or training
+utterances had seen, and of the questions on the sample papers, which should all be let through. Only rates are
+printed and stored, never a text.
 """
 
 import collections
@@ -21,13 +21,13 @@ from parentcare.manifest import REPOSITORY, current_commit, write_json
 
 QUESTIONS = REPOSITORY / "data" / "questions"
 RESULTS = REPOSITORY / "benchmarks" / "results" / "safety.json"
-PARTS = {"rules half": "safety_rules.jsonl", "held-out half": "safety_held_out.jsonl"}
+PARTS = {"held-out half": "safety_held_out.jsonl"}
 
 
 def measure_routes(questions: list[dict]) -> dict[str, dict]:
     """Return setting → count_rate: `missed` got no advice, `other advice` that of another route than meant.
 
-    A question has `text` and `route`, one of ROUTES or 'none'; `false alarms` are a share of the latter.
+    A question has `text` and `route`, one of ROUTES; `false alarms` are a share of the latter.
     """
     outcomes = collections.defaultdict(list)
     for question in questions:
@@ -53,7 +53,7 @@ def result(setting: str, rate: dict, commit: str) -> dict:
         "high": round(100 * rate["high"], 2),
         "device": "CPU",
         "versions": {"python": platform.python_version()}
-        | {name: metadata.version(name) for name in ("kiwipiepy", "kiwipiepy_model")},
+        | {name: metadata.version(name) for name in ("numpy", "scipy")},
         "commit": commit,
         "date": datetime.date.today().isoformat(),
     }

@@ -1,21 +1,27 @@
-"""What a question needs before any model sees it: help now, or a doctor rather than an answer. By rule.
+"""What a question needs before any model sees it: help now, or a doctor rather than an answer.
 
-Signs of alarm (safety_signs.py) are weighed against words that say that the question is about something harmless
-(safety_words.py): play, a lesson, a study, everyday upbringing. How often the rules miss and how often they are
-wrong is measured by benchmarks/safety.py on questions that they were not written on; they do miss, above all
-what is only hinted at, so the numbers to call belong on the page itself too.
+A linear classifier over runs of characters, fitted when it is first asked (two seconds, no randomness) on the
+utterances in data/questions that are labelled with their route, and beside it a rule for fever in the first three
+months. Word lists had missed three times as much of what they were not written on. How often this misses and how
+often it is wrong is measured by benchmarks/safety.py on utterances kept apart; it does miss, so the numbers to
+call stand in every answer too.
 """
 
+import collections
 import functools
-import itertools
+import json
 import re
 import unicodedata
 from typing import NamedTuple
 
-from parentcare.assistant.safety_signs import SIGNS
-from parentcare.assistant.safety_words import ASKING, CLASSES, HARMLESS, INCIDENTAL, TOPICS, URGENT
-from parentcare.data.keywords import load_kiwi
+import numpy as np
 
+from parentcare.data.pairing import split_sentences
+from parentcare.manifest import REPOSITORY
+
+QUESTIONS = REPOSITORY / "data" / "questions"
+UTTERANCES = (QUESTIONS / "safety_rules.jsonl", QUESTIONS / "safety_training.jsonl")
+ROUTES = ("none", "119", "112", "109", "no_dose", "no_diagnosis")
 MESSAGES = {
     "109": """혼자 견디지 않으셔도 됩니다. 지금 자살예방 상담전화 109(24시간, 무료)로 전화해 주십시오.
 당장 자신이나 아이를 해칠 것 같거나 이미 다쳤다면 119에 전화하고, 아이를 안전한 곳에 눕힌 뒤
@@ -30,14 +36,11 @@ MESSAGES = {
     "no_diagnosis": """장애나 질환인지는 글만 보고 알 수 없어 진단하지 않습니다.
 걱정되는 모습을 적어 소아청소년과에서 진료와 발달검사를 받아 보십시오.""",
 }
-# who needs help most, and whose own words say so most clearly, comes first
-ROUTES = ("109", "112", "119", "no_dose", "no_diagnosis")
-_CONTENT_TAGS = ("N", "V", "M", "XR", "XSV")
-# 하다 and 되다 stand between the words that tell
-_EMPTY_STEMS = {"하", "되", "이"}
-# of stems that belong together, as in '숨 안 쉬'
-_PHRASE_STEMS = 4
-_RUN_CHARS = range(2, 13)
+# Chosen on 300 utterances that are part of the training now: run lengths, how often a run has to occur, the penalty.
+RUN_CHARS = (2, 3, 4)
+LEAST_OCCURRENCES, PENALTY, ITERATIONS = 2, 0.01, 80
+# a text longer than an utterance is heard sentence by sentence too
+LONG_CHARS = 150
 
 
 class Advice(NamedTuple):
@@ -47,25 +50,11 @@ class Advice(NamedTuple):
     message: str
 
 
-class Words(NamedTuple):
-    """A question as the signs see it: `text` has no spaces, `phrases` are its stems and runs of stems.
+class Classifier(NamedTuple):
+    """`numbers` has run of characters → row of `weights` (runs, routes)."""
 
-    `found` has the phrases too, and what may be found in the text: short runs of letters begin where a stem does.
-    """
-
-    text: str
-    phrases: frozenset[str]
-    endings: frozenset[str]
-    found: frozenset[str]
-
-
-class Sign(NamedTuple):
-    """One line of SIGNS: at least `least` of the `groups` of words have to occur and none of `never`."""
-
-    weight: int
-    least: int
-    groups: list[frozenset[str]]
-    never: frozenset[str]
+    numbers: dict[str, int]
+    weights: np.ndarray
 
 
 def check_question(question: str) -> Advice | None:
@@ -75,72 +64,68 @@ def check_question(question: str) -> Advice | None:
 
 
 def find_route(question: str) -> str | None:
-    """Return the first of ROUTES whose signs outweigh the harmless words, or None.
-
-    A route of one light sign gives way to a heavier one.
-    """
+    """Return the route of an utterance, the likeliest of its sentences where it is long, or None."""
     text = unicodedata.normalize("NFKC", question).lower()
-    words, plain = read_words(text), read_words(_INCIDENTAL.sub(" ", text))
-    harmless = 2 * len(plain.phrases & _TOPICS) + len(plain.phrases & _HARMLESS)
-    asking = not words.endings.isdisjoint(_ASKING) or not words.phrases.isdisjoint(_ASKING)
-    urgent = not words.found.isdisjoint(_URGENT)
-    weights = {}
-    for route in ROUTES:
-        weight = sum(sign.weight for sign in read_signs(route) if is_seen(sign, words, plain))
-        if route == "119":
-            weight += 3 * has_young_fever(words.text)
-        against = harmless + (asking and route in ("112", "109")) - (urgent and route.isdigit())
-        if weight > max(0, against):
-            weights[route] = weight
-    return next((route for route in weights if weights[route] > 1), next(iter(weights), None))
+    if has_young_fever("".join(text.split())):
+        return "119"
+    pieces = [text, *split_sentences(text)] if len(text) > LONG_CHARS else [text]
+    chances = np.array([route_chances(piece) for piece in pieces])  # (pieces, routes)
+    worst = chances[chances[:, 0].argmin()]
+    return ROUTES[1 + worst[1:].argmax()] if worst[0] < 0.5 else None
 
 
-def read_words(text: str) -> Words:
-    """Return the words of a question, by Kiwi."""
-    # marks part no words; the point of 38.5 stays
-    text = re.sub(r"[^\w\s.]", " ", text)
-    tokens = load_kiwi().tokenize(text)
-    stems = [t.form for t in tokens if t.tag.startswith(_CONTENT_TAGS) and t.form not in _EMPTY_STEMS]
-    phrases = {"".join(stems[i : i + n]) for i in range(len(stems)) for n in range(1, _PHRASE_STEMS + 1)}
-    # 시어머니 is a 어머니 too
-    phrases |= {t.form[i:] for t in tokens if t.tag in ("NNG", "NNP") for i in range(1, len(t.form) - 1)}
-    letters_before = [0, *itertools.accumulate(not letter.isspace() for letter in text)]
-    starts = {letters_before[t.start] for t in tokens}
-    letters = "".join(text.split())
-    runs = {letters[i : i + n] for i in range(len(letters)) for n in _RUN_CHARS if n > 2 or i in starts}
-    endings = frozenset(t.form for t in tokens if t.tag == "EF")
-    return Words(letters, frozenset(phrases), endings, frozenset(phrases | runs))
+def route_chances(text: str) -> np.ndarray:
+    """Return the probability of each of ROUTES."""
+    classifier = load_classifier()
+    found = [classifier.numbers[run] for run in read_runs(text) if run in classifier.numbers]
+    scores = classifier.weights[found].sum(0) / max(1, len(found)) ** 0.5
+    chances = np.exp(scores - scores.max())
+    # nothing that it knows: nothing is heard
+    return chances / chances.sum() if found else np.eye(len(ROUTES))[0]
 
 
-def is_seen(sign: Sign, words: Words, plain: Words) -> bool:
-    """Return whether the sign is in the question; `plain` is the question without INCIDENTAL."""
-    seen = sum(not words.found.isdisjoint(group) for group in sign.groups)
-    return seen >= sign.least and plain.found.isdisjoint(sign.never)
+def read_runs(text: str) -> set[str]:
+    """Return the runs of characters of a text, with its spaces and without; any number is 0."""
+    text = re.sub(r"\d+", "0", unicodedata.normalize("NFKC", text).lower())
+    spaced = " ".join(["", *re.sub(r"[^\w\s]", " ", text).split(), ""])
+    closed = spaced.replace(" ", "")
+    return {
+        mark + letters[i : i + n]
+        for mark, letters in (("_", spaced), ("-", closed))
+        for n in RUN_CHARS
+        for i in range(len(letters) - n + 1)
+    }
 
 
 @functools.cache
-def read_signs(route: str) -> list[Sign]:
-    """Return the signs of a route, its lines of safety_words.py read."""
-    lines = re.sub(r"\n {10,}", " ", SIGNS[route]).strip().splitlines()
-    return [_read_sign(line.strip()) for line in lines]
+def load_classifier() -> Classifier:
+    """Return the classifier fitted to the labelled utterances by penalised maximum likelihood."""
+    from scipy.optimize import minimize
+    from scipy.sparse import csr_matrix
 
+    rows = [json.loads(line) for path in UTTERANCES for line in path.read_text(encoding="utf-8").splitlines()]
+    runs = [sorted(read_runs(row["text"])) for row in rows]
+    counts = collections.Counter(run for found in runs for run in found)
+    kept = sorted(run for run, count in counts.items() if count >= LEAST_OCCURRENCES)
+    numbers = {run: number for number, run in enumerate(kept)}
+    found = [[numbers[run] for run in one if run in numbers] for one in runs]
+    lengths = [len(one) for one in found]
+    values = np.repeat(1 / np.sqrt(np.maximum(1, lengths)), lengths)
+    matrix = csr_matrix((values, np.concatenate(found), np.cumsum([0, *lengths])), (len(rows), len(kept)))
+    meant = np.eye(len(ROUTES))[[ROUTES.index(row["route"]) for row in rows]]
 
-def _read_sign(line: str) -> Sign:
-    strong, two, wanted, never = re.fullmatch(r"(! )?(2 of )?(.+?)(?: - (.+))?", line).groups()
-    groups = [_expand(group) for group in wanted.split(" + ")]
-    return Sign(2 if strong else 1, 2 if two else len(groups), groups, _expand(never or ""))
+    def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
+        weights = flat.reshape(len(kept), len(ROUTES))
+        scores = matrix @ weights
+        scores -= scores.max(1, keepdims=True)
+        logs = scores - np.log(np.exp(scores).sum(1, keepdims=True))
+        gradient = matrix.T @ (np.exp(logs) - meant) + PENALTY * weights
+        return -(logs * meant).sum() + PENALTY / 2 * (weights**2).sum(), gradient.ravel()
 
+    start = np.zeros(len(kept) * len(ROUTES))
+    fitted = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": ITERATIONS})
+    return Classifier(numbers, fitted.x.reshape(len(kept), len(ROUTES)))
 
-def _expand(group: str) -> frozenset[str]:
-    return frozenset(re.sub(r"<(\w+)>", lambda name: CLASSES[name[1]], group).split())
-
-
-_TOPICS = frozenset(TOPICS.split())
-_HARMLESS = frozenset(HARMLESS.split())
-# an ending begins with a final consonant, which Kiwi writes as one
-_ASKING = frozenset(ASKING.replace("ㄴ", "\u11ab").replace("ㄹ", "\u11af").split())
-_URGENT = frozenset(URGENT.split())
-_INCIDENTAL = re.compile("|".join(r"\s*".join(phrase) for phrase in INCIDENTAL.split()))
 
 # --- fever under three months --------------------------------------------------------------------
 

@@ -4,25 +4,17 @@ Authors' abstracts borrow from the body, so these are strong; a tuned model has 
 """
 
 import collections
-import itertools
 import math
 
 import numpy as np
 
+from parentcare.data.pairing import split_sentences
 from parentcare.evaluation.metrics import analyse
-from parentcare.model.prompts import SENTENCE_END
 
 SENTENCES = 3
 DAMPING = 0.85
 # what carries meaning: nouns, roots, verbs, adjectives, adverbs, foreign words, Hanja, numbers
 CONTENT_TAGS = ("NN", "NP", "NR", "XR", "VV", "VA", "MAG", "SL", "SH", "SN")
-
-
-def split_sentences(text: str) -> list[str]:
-    """Return the text's sentences by the plain rule that also cuts long texts; none is blank."""
-    cuts = [0, *(match.end() for match in SENTENCE_END.finditer(text)), len(text)]
-    sentences = (text[start:end].strip() for start, end in itertools.pairwise(cuts))
-    return [sentence for sentence in sentences if sentence]
 
 
 def extract_lead(texts: list[str], sentences: int = SENTENCES) -> list[str]:

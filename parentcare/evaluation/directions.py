@@ -1,300 +1,215 @@
 """Directions that a summary reverses: more or less, related or not, rising or falling together.
 
-A claim is a word of direction with its sign and the words around it. Each claim of the summary is laid
-beside the clauses of the text that are most like its own; it is reversed where the nearest claims there
-have the other sign and none nearly as near has its own. Nothing here knows what a paper means: a reversal
-is found where both speak of the same thing in similar words, and missed where the summary paraphrases.
+A claim is the last word of direction in a clause, with its sign and the words around it. It is reversed where
+the claims of the text that stand among the same words have the other sign. Where the summary says it in other
+words than the text, nothing is said.
 """
 
-import collections
-import functools
 import itertools
-import math
 import re
 from typing import NamedTuple
 
-from parentcare.data.keywords import load_kiwi
-from parentcare.evaluation.clauses import (
-    context_words,
-    focus,
-    is_content,
-    is_denied,
-    is_supposed,
-    morpheme,
-    outside_brackets,
-    predicate,
-    split_clauses,
-    standard_of,
-)
-from parentcare.model.prompts import SENTENCE_END
+from parentcare.evaluation.clauses import Clause, Decays, Reading, Sentence, likeness, weigh_words
 
-# chosen on the sample papers 001-060: under 2 % false alarms there, also against sections of other matter
-REVERSED_MARGIN = 0.25
-# a text clause this much like the summary's speaks of the same thing; one less like it counts for less
-SAME_MATTER = 0.3
-NEARNESS_POWER = 2
-NUMBER_WEIGHT = 4
+# chosen on the sample papers 001-060: a text that opposes by this much, and by so much more than it supports
+LEAST_OPPOSED, REVERSED_MARGIN, SAME_MATTER = 0.4, 0.35, 0.4
+# the weight of a word another clause away, behind the claim, and in the sentence before
+CLAIM_DECAYS, BEFORE_WEIGHT = Decays(word=1, clause=0.25, after=0.3), 0.1
+# how far another word of level, the same with a number shared, and a p-value alone speak for or against a claim
+OTHER_LEVEL, OTHER_LEVEL_SAME_NUMBER, P_VALUE = 0.6, 0.8, 0.8
 
-_LEVEL_WORDS = {
+_LEVELS = {
     "height": (
-        "높 높아지 오르 올라가 올리 상승 향상 웃돌 앞서 나아지 낫 뛰어나 능가",
-        "낮 낮아지 내려가 떨어지 하락 저하 밑돌 뒤처지 낮추 내려앉 그치 머무르 머물",
+        "높 높아지 오르 올라가 올리 상승 향상 웃돌 앞서 앞지르 나아지 낫 뛰어나 능가 치솟 후하 후",
+        "낮 낮아지 낮추 내려가 떨어지 하락 저하 밑돌 뒤처지 뒤지 내려앉 박하 박",
     ),
-    "amount": ("많 많아지 늘 늘어나 늘리 증가 잦 불어나 흔하", "적 적어지 줄 줄어들 줄이 감소 드물 덜"),
-    "size": ("크 커지 강하 넓 넓어지 벌어지 가파르", "작 작아지 약하 약해지 좁 좁혀지 얕 옅 흐려지"),
+    "amount": ("많 많아지 늘 늘어나 늘리 증가 잦 잦아지 불어나 흔하 흔 자주", "적 적어지 줄 줄어들 줄이 감소 드물 덜"),
+    "size": (
+        "크 커지 강하 강 강해지 넓 넓어지 벌어지 가파르 뚜렷 뚜렷하 심하 무겁 두드러지 활발하 활발",
+        "작 작아지 약하 약 약해지 좁 좁혀지 얕 옅 옅어지 흐려지 가볍 희미하 사라지 느슨하 미미하",
+    ),
     "length": ("길 길어지 오래", "짧 짧아지"),
-    "speed": ("빠르 빨라지", "느리 느려지"),
+    "speed": ("빠르 빨라지 앞당기 당기", "느리 느려지 더디 늦추 늦"),
 }
-LEVELS = {
-    word: (family, sign)
-    for family, words in _LEVEL_WORDS.items()
-    for sign, column in zip((1, -1), words, strict=True)
+_RELATIONS = (
+    "유의 다르 달라지 갈리 갈라지 구별 예측 설명 매개 이어지 관련 연관 연결 좌우 맞물리",
+    "무관 무관하 비슷 비슷하 엇비슷하 엇비슷 같아지 동일하 동일 대등하 대등 마찬가지 맞먹 제자리걸음",
+)
+_VERDICTS = "지지 뒷받침 받아들이 들어맞 부합 확인 맞아떨어지 입증", "빗나가 기각 어긋나"
+_KINDS = _LEVELS | {"relation": _RELATIONS, "verdict": _VERDICTS, "slope": ("정적", "부적")}
+WORDS = {
+    word: (kind, sign)
+    for kind, columns in _KINDS.items()
+    for sign, column in zip((1, -1), columns, strict=True)
     for word in column.split()
 }
-_LEVEL_NOUNS = frozenset("증가 감소 상승 하락 향상 저하 능가 오래 덜".split())
-# how far a word of one family speaks for one of another: 'amount' and 'height' are often exchanged
-_KIN = {("amount", "height"): 0.7, ("amount", "length"): 0.5, ("amount", "size"): 0.5, ("height", "size"): 0.6}
-SLOPES = {"정적": 1, "부적": -1}
-RELATION_NOUNS = frozenset("관련 관련성 상관 차이 효과 영향 관계 연관 상호작용 격차 의미 유의".split())
-RELATION_VERBS = frozenset("예측 다르 달라지 갈리 이어지 연결 좌우 매개 구별 가르 관련 연관".split())
-SAMENESS = frozenset("무관 비슷 엇비슷 동일 대등 어슷비슷 마찬가지 맞먹 그대로".split())
 # '차이가 있다', '관련을 보이다': without such a verb the noun only names something
-_HAVING = frozenset(
-    "있 없 보이 나타나 나 확인 발견 찾 얻 드러나 지니 관찰 이르 보고 감지 미치 유의 뚜렷 벗어나 사라지 바뀌".split()
+_RELATED = frozenset(
+    "관련 관련성 상관 차이 효과 영향 관계 연관 상호작용 격차 증감 변화 우열 증거 의미 이득 경로 이점 차 유의".split()
 )
-_GAPS = frozenset("격차 차이 간격 거리".split())
-# a text says so, a summary that says so claims nothing that could be checked
-_TEXT_ONLY = frozenset("그대로 그치 머무르 머물 statistic".split())
-_NO_CONTENT = (
-    frozenset(LEVELS)
-    | (RELATION_NOUNS - {"상호작용", "효과", "격차"})
-    | RELATION_VERBS
-    | SAMENESS
-    | frozenset(SLOPES)
-    | _HAVING
-    | frozenset("않 못하 하 되 더 보다 것".split())
+_HAVING = frozenset("있 보이 나타나 드러나 지니 관찰 미치 얻 나 찾 확인".split())
+_EXPECTED = frozenset("가설 예상 기대 짐작 믿음 통념 경로 효과 전망 가정 증거 매개 조절".split())
+# what grows or shrinks is then itself a difference or a relation
+_GAPS = frozenset("격차 차이 간격 우열 거리 관련 상관 관계 설명력 영향 계수 효과 이득 우위 차 경향".split())
+_NO_CONTENT = frozenset(WORDS) | frozenset(
+    "관련 관련성 상관 차이 관계 유의 의미 가장 더 더욱 오히려 도리어 다소 조금 약간 않 못 집단 점수 평균".split()
 )
-_AS_MORE = frozenset("ᆯ수록 을수록".split())
-_P_VALUE = re.compile(r"p\s*([=<>])\s*(\d*\.\d+)")
+# what is asked, supposed or intended is not claimed
+_OPEN = frozenset("는지 ᆫ지 은지 ᆯ지 을지 려고 ᆯ까 을까 도록 어야 아야 는가 ᆫ가 은가 나 리라 으리라".split())
+_P = re.compile(r"p\s*([=<>])\s*(\d*\.\d+)")
 _SIGNED = re.compile(r"(?:[rβbB]\s*=\s*|상관[은이] )(-?)\d*\.\d")
-_AS_GOOD_AS_NONE = re.compile(r"0에 가[깝까]|없다시피|우연의 범위")
 
 
 class Claim(NamedTuple):
-    """One direction: `kind` is level, relation or slope; `context` has morpheme → weight."""
+    """One direction: `kind` is a family of levels, relation, verdict or slope; `numbers` are its clause's own."""
 
     kind: str
-    family: str
     sign: int
     word: str
-    clause: int
     context: dict
-    subject: frozenset
-    standard: frozenset
-
-
-class Clause(NamedTuple):
-    """One clause: its text and place, its tokens, those outside brackets, its words with weights."""
-
+    numbers: frozenset
+    denied: bool
     text: str
-    start: int
-    tokens: list
-    body: list
-    words: dict
 
 
-class Reading(NamedTuple):
-    """What a text claims: clauses, claims, and in how many sentences each morpheme stands."""
-
-    clauses: list[Clause]
-    claims: list[Claim]
-    frequency: collections.Counter
-    sentences: int
-
-
-def find_reversals(summary: str, text: str) -> list[tuple[str, str]]:
-    """Return (the summary's words, why) for each claim that the text, or its own p-value, reverses.
-
-    Both are match keys.
-    """
-    said, source = read_claims(summary), read_claims(text)
-    found = []
-    for claim in said.claims:
-        words = said.clauses[claim.clause].text.strip()
-        if claim.sign == 0:
-            found.append((words, "its own p-value says otherwise"))
-        elif claim.word not in _TEXT_ONLY:
-            support, opposition, word = weigh_claim(claim, source)
-            if opposition - support > REVERSED_MARGIN:
-                found.append((words, f"'{claim.word}', where the text has '{word}'"))
-    return list(dict.fromkeys(found))
-
-
-# --- weighing ----------------------------------------------------------------------------------
-
-
-def weigh_claim(claim: Claim, source: Reading) -> tuple[float, float, str]:
-    """Return (support, opposition, the opposing word): each is the nearest clause's weight, 0 to 1.1."""
-    nearness = [likeness(claim.context, clause.words, source) for clause in source.clauses]
-    best, support, opposition, word = max(nearness, default=0), 0.0, 0.0, ""
-    if best == 0:
-        return support, opposition, word
-    by_clause = collections.defaultdict(list)
-    for other in source.claims:
-        if other.kind == claim.kind:
-            by_clause[other.clause].append((agreement(claim, other), other.word))
-    for place, agreements in by_clause.items():
-        near = (nearness[place] / best) ** NEARNESS_POWER * min(1, best / SAME_MATTER) ** 2
-        for_it, against = max(agreements)[0], min(agreements)
-        # a clause that says both speaks for the claim
-        if for_it >= -against[0]:
-            support = max(support, near * for_it)
-        elif near * -against[0] > opposition:
-            opposition, word = near * -against[0], against[1]
-    return support, opposition, word
-
-
-def agreement(claim: Claim, other: Claim) -> float:
-    """Return how much `other` speaks for the claim, negative where it speaks against it."""
-    if claim.kind == "relation":
-        weight = 0.8 if other.word == "p" else 1.0
-    elif claim.word == other.word:
-        weight = 1.1
-    else:
-        weight = 1.0 if claim.family == other.family else _KIN.get(tuple(sorted((claim.family, other.family))), 0.15)
-    # 'A more than B' is 'B less than A'
-    exchanged = (
-        claim.kind == "level"
-        and (claim.standard - other.standard) & other.subject
-        and (other.standard - claim.standard) & claim.subject
-    )
-    return weight * claim.sign * other.sign * (-1 if exchanged else 1)
-
-
-def likeness(context: dict, words: dict, source: Reading) -> float:
-    """Return the share of the context, rare morphemes counting more, that the words have, 0 to 1."""
-    found = total = 0.0
-    for word, weight in context.items():
-        rarity = math.log((source.sentences + 1) / (source.frequency[word] + 0.5))
-        rarity *= NUMBER_WEIGHT if word[1] == "SN" else 1
-        total += weight * rarity
-        found += weight * rarity * words.get(word, 0)
-    return found / total if total else 0.0
-
-
-# --- reading -----------------------------------------------------------------------------------
-
-
-@functools.lru_cache(maxsize=2048)
-def read_claims(text: str) -> Reading:
-    """Return the claims of a match key; each text is analysed once."""
-    ends = [0, *(match.end() for match in SENTENCE_END.finditer(text)), len(text)]
-    spans = [(a, b) for a, b in itertools.pairwise(ends) if text[a:b].strip()]
-    clauses: list[Clause] = []
-    frequency: collections.Counter = collections.Counter()
-    for (start, _), tokens in zip(spans, load_kiwi().tokenize([text[a:b] for a, b in spans]), strict=True):
-        frequency.update({morpheme(token) for token in tokens if is_content(token)})
-        parts = split_clauses(tokens)
-        for place, part in enumerate(parts):
-            at, end = start + part[0].start, start + part[-1].end
-            words = context_words(parts, place, _NO_CONTENT)
-            clauses.append(Clause(text[at:end], at, part, outside_brackets(part), words))
-    claims = [claim for place, clause in enumerate(clauses) for claim in claims_of(clause, place)]
-    return Reading(clauses, claims, frequency, len(spans))
-
-
-def claims_of(clause: Clause, place: int) -> list[Claim]:
-    """Return the claims of one clause: its levels, at most one relation, and its slopes."""
-    standard = standard_of(clause.body)
-    subject = frozenset(word for word, weight in clause.words.items() if weight == 1) - standard
-
-    def claim(kind: str, family: str, sign: int, word: str, token) -> Claim:
-        context = focus(clause.words, clause.tokens, token) if kind == "level" else clause.words
-        return Claim(kind, family, sign, word, place, context, subject, standard)
-
-    first, levels = clause.tokens[0], levels_of(clause.body)
-    relation = relation_of(clause)
-    return [
-        *(claim("level", family, sign, token.form, token) for token, family, sign in levels),
-        *([claim("relation", "relation", *relation, first)] if relation else []),
-        *(claim("slope", "slope", sign, word, first) for sign, word in slopes_of(clause, levels)),
+def find_reversals(said: Reading, source: Reading) -> list[tuple[str, str]]:
+    """Return (the summary's words, why) for each claim that the text reverses."""
+    theirs = [
+        (claim, {word[0] for word in sentence.words})
+        for place, sentence in enumerate(source.sentences)
+        for claim in read_claims(source, place)
     ]
-
-
-def slopes_of(clause: Clause, levels: list[tuple]) -> list[tuple[int, str]]:
-    """Return (sign, word) of what rises or falls together: 정적, r=-.31, '높을수록 낮다'."""
-    slopes = [(SLOPES[token.form], token.form) for token in clause.body if token.form in SLOPES]
-    signs = {match[1] for match in _SIGNED.finditer(clause.text)}
-    if len(signs) == 1:
-        slopes.append((-1 if signs == {"-"} else 1, "statistic"))
-    turn = next((token for token in clause.body if token.form in _AS_MORE), None)
-    if turn is not None:
-        before = [sign for token, _, sign in levels if token.start < turn.start]
-        after = [sign for token, _, sign in levels if token.start > turn.start]
-        if after:
-            slopes.append((([1, *before])[-1] * after[0], turn.form))
-    return slopes
-
-
-def levels_of(body: list) -> list[tuple]:
-    """Return (token, family, sign) of the words of more and less that are claimed, not denied."""
     found = []
-    for place, token in enumerate(body):
-        # 길, 낮, 줄 and 늘 are other words where they are no verbs; with an object 적다 is 'to write'
-        word = token.tag[0] == "V" or token.form in _LEVEL_NOUNS
-        if token.form not in LEVELS or not word or (token.form == "적" and any(t.tag == "JKO" for t in body[:place])):
-            continue
-        rest = predicate(body, place)
-        adverbial = len(rest) > 1 and (rest[1].form, rest[1].tag) == ("게", "EC")
-        if token.tag.startswith("VX") or adverbial or is_denied(rest) or is_supposed(body, place, rest):
-            continue
-        family, sign = LEVELS[token.form]
-        before = {earlier.form for earlier in body[max(0, place - 4) : place]}
-        found.append((token, "gap" if before & _GAPS else family, sign))
+    for claim in (claim for place in range(len(said.sentences)) for claim in read_claims(said, place)):
+        # a number names the sentences that speak of the same thing
+        anchors = {number for number in claim.numbers if source.frequency[number]}
+        rivals = [other for other, words in theirs if not anchors or anchors & words]
+        support, opposed, word = weigh_claim(claim, rivals, source)
+        if claim.word not in ("p", "r") and opposed > LEAST_OPPOSED and opposed - support > REVERSED_MARGIN:
+            found.append((claim.text, f"'{claim.word}', where the text has '{word}'"))
     return found
 
 
-def relation_of(clause: Clause) -> tuple[int, str] | None:
-    """Return (1, word) where the clause claims a relation or difference, (−1, word) where it denies one.
+def weigh_claim(claim: Claim, rivals: list[Claim], source: Reading) -> tuple[float, float, str]:
+    """Return (support, opposition, the opposing word), each 0 to 1, of the nearest claims of the text."""
+    near = [likeness(claim.context, other.context, source) for other in rivals]
+    full = max([SAME_MATTER, *near])
+    votes = [(value / full * agreement(claim, other), other.word) for value, other in zip(near, rivals, strict=True)]
+    against, word = min(votes, default=(0, ""))
+    return max([0, *(vote for vote, _ in votes)]), -against, word
 
-    A p-value speaks where no word does; (0, 'p') where word and p-value disagree.
-    """
-    p_signs = {1 if _is_small(*found) else -1 for found in _P_VALUE.findall(clause.text)}
-    words = [(-1, "0", "verb")] if _AS_GOOD_AS_NONE.search(clause.text) else relation_words(clause.body)
-    if not words:
-        return (p_signs.pop(), "p") if len(p_signs) == 1 else None
-    nouns = [word for word in words if word[2] == "noun"]
-    # '유의한 관련을 얻지 못하다': what is denied is the noun's
-    sign, word, _ = nouns[-1] if nouns and len({w[0] for w in words}) > 1 else words[-1]
-    return (0, "p") if p_signs == {-sign} else (sign, word)
+
+def agreement(claim: Claim, other: Claim) -> float:
+    """Return how much `other` would speak for the claim if it stood among the same words, negative for against."""
+    shared, same_sign = claim.numbers & other.numbers, claim.sign * other.sign
+    if claim.kind in _LEVELS and other.kind in _LEVELS:
+        weight = 1 if claim.kind == other.kind else OTHER_LEVEL_SAME_NUMBER if shared else OTHER_LEVEL
+        # 'the days without are lower' says the same as 'the days with are higher'
+        return 0 if same_sign < 0 and claim.denied != other.denied else weight * same_sign
+    if claim.kind != other.kind or (other.word == "p" and claim.numbers and other.numbers and not shared):
+        return 0
+    return (P_VALUE if other.word == "p" else 1) * same_sign
+
+
+# --- reading claims ----------------------------------------------------------------------------
+
+
+def read_claims(reading: Reading, place: int) -> list[Claim]:
+    """Return the claims of one sentence: of each clause the last level, the last relation, p-values and slopes."""
+    sentence = reading.sentences[place]
+    before = {word[0]: BEFORE_WEIGHT for word in reading.sentences[place - 1].words} if place else {}
+    found = []
+    for part, clause in enumerate(sentence.clauses):
+        numbers = frozenset(word[0] for word in sentence.words if word[2] == part and word[0][0] == "#")
+        for kind, sign, word, at, denied in _claims_of(clause):
+            # a p-value belongs to the numbers just before it
+            own = numbers if word != "p" else _numbers_before(sentence, at)
+            words = before | weigh_words(sentence, at, CLAIM_DECAYS)
+            words = {key: weight for key, weight in words.items() if key not in _NO_CONTENT}
+            found.append(Claim(kind, sign, word, words, own, denied, clause.text))
+    return found
+
+
+def _claims_of(clause: Clause) -> list[tuple[str, int, str, int, bool]]:
+    """Return (kind, sign, word, place, whether its condition is denied) of what one clause claims."""
+    body = clause.tokens
+    if any(token.form in _OPEN and token.tag[0] == "E" for token in body[-6:]):
+        return []
+    last = {("level" if kind in _LEVELS else kind): (i, kind, sign) for i, kind, sign in find_marks(body)}
+    relation = max(filter(None, map(last.get, ("relation", "verdict"))), default=None)
+    small = [(1 if _is_small(*m.groups()) else -1, clause.start + m.start()) for m in _P.finditer(clause.text)]
+    signs = {match[1] for match in _SIGNED.finditer(clause.text)}
+    found = [("relation", sign, "p", at, False) for sign, at in small if not relation]
+    if relation:
+        i, kind, sign = relation
+        found.append((kind, sign * (-1) ** count_denials(body[i + 1 :]), body[i].form, body[i].start, False))
+    if "level" in last and _is_claimed(body, last["level"][0]):
+        i, kind, sign = last["level"]
+        found.append((kind, sign, body[i].form, body[i].start, count_denials(body[:i]) % 2 == 1))
+    if any(kind in ("relation", "verdict") and sign < 0 for kind, sign, *_ in found):
+        return found
+    if "slope" in last:
+        i, kind, sign = last["slope"]
+        found.append((kind, sign, body[i].form, body[i].start, False))
+    elif len(signs) == 1 and body:
+        found.append(("slope", -1 if signs == {"-"} else 1, "r", body[-1].start, False))
+    return found
+
+
+def find_marks(body: list) -> list[tuple[int, str, int]]:
+    """Return (place, kind, sign) of each word of direction that is said of something."""
+    found = []
+    for i, token in enumerate(body):
+        near = {t.form for t in body[max(0, i - 4) : i]}
+        kind, sign = WORDS.get(token.form, ("", 0))
+        if token.tag[0] not in "VNXM" or token.tag in ("NNB", "NNP", "MM") or token.tag[:2] in ("XS", "VX"):
+            continue
+        # 'r=.31의 상관을 보였다' only reports
+        reported = "상관" in near and token.form != "없" and any(t.form in ("r", "β") for t in body)
+        if (token.form in _HAVING or token.form == "없") and near & _RELATED and not reported:
+            found.append((i, "relation", -1 if token.form == "없" else 1))
+        elif kind in _LEVELS and _is_verb(body, i):
+            of_gap = bool(_GAPS & {t.form for t in body[max(0, i - 3) : i]})
+            # a gap that grows is there; one that shrinks may be there still
+            if not of_gap or sign > 0 or token.form == "사라지":
+                found.append((i, "relation" if of_gap else kind, sign))
+        elif kind in ("relation", "slope") or (kind == "verdict" and _EXPECTED & {t.form for t in body}):
+            found.append((i, kind, sign))
+    return found
+
+
+def _is_verb(body: list, i: int) -> bool:
+    # with an object 적다 is 'to write'
+    written = body[i].form == "적" and any(token.tag == "JKO" for token in body[:i])
+    made = (
+        body[i].tag[0] == "V"
+        or body[i].form in ("오래", "덜", "자주")
+        or body[min(len(body) - 1, i + 1)].tag[:2] == "XS"
+    )
+    return made and not written
+
+
+def _is_claimed(body: list, i: int) -> bool:
+    """Return whether the level at `i` is said of the clause's subject: not denied, no attribute, no adverb."""
+    inner = ("지", "게", "어", "아", "고", "다", "다고")
+    ends = (n for n in range(i + 1, len(body)) if body[n].tag in ("ETM", "EF", "EC") and body[n].form not in inner)
+    end = next(ends, len(body) - 1)
+    attribute = body[end].tag == "ETM" and body[min(len(body) - 1, end + 1)].tag in ("NNG", "NNP")
+    adverb = body[min(end, i + 1)].form == "게"
+    return not attribute and not adverb and count_denials(body[i + 1 : end + 1]) % 2 == 0
+
+
+def count_denials(tokens: list) -> int:
+    """Return how many denials the tokens hold: 않다, 못하다, 없다, 아니다, '-기 어렵다'."""
+    words = ("않", "못하", "못", "안", "아니", "없", "말", "사라지")
+    pairs = itertools.pairwise(token.form for token in tokens)
+    hard = [pair for pair in pairs if pair == ("기", "어렵")]
+    return len(hard) + sum(token.form in words and token.tag[0] in "VM" for token in tokens)
 
 
 def _is_small(sign: str, value: str) -> bool:
     return sign != ">" and (float(value) < 0.05 or (sign == "<" and float(value) == 0.05))
 
 
-def relation_words(body: list) -> list[tuple[int, str, str]]:
-    """Return (sign, word, 'same' | 'verb' | 'noun') of the clause's words of relation."""
-    found, denied_at_end = [], is_denied(body[-5:])
-    for place, token in enumerate(body):
-        rest = predicate(body, place)
-        if is_supposed(body, place, rest):
-            continue
-        denied, attributive = is_denied(rest), rest[-1].tag == "ETM"
-        after = {later.form for later in rest[1:]}
-        if token.form in SAMENESS and token.tag[0] in "VXMN" and not attributive:
-            found.append((1 if denied else -1, token.form, "same"))
-        elif is_relation_verb(token, rest) and not attributive:
-            found.append((-1 if denied else 1, token.form, "verb"))
-        elif token.form == "유의" or (token.form in RELATION_NOUNS and after & _HAVING):
-            denied = denied or (denied_at_end and token.form != "유의" and attributive)
-            # 'not large' is not 'none'
-            if not (denied and after & {"크", "뚜렷", "분명"} and token.form != "유의"):
-                found.append((-1 if denied else 1, token.form, "verb" if token.form == "유의" else "noun"))
-    return found
-
-
-def is_relation_verb(token, rest: list) -> bool:
-    """Return whether the token is a verb of relation, or its noun made one by 하다 or 되다."""
-    made = rest[1:2] and rest[1].form in ("하", "되")
-    return token.form in RELATION_VERBS and (token.tag[0] == "V" or bool(made))
+def _numbers_before(sentence: Sentence, at: int) -> frozenset:
+    return frozenset(key for key, start, _ in sentence.words if key[0] == "#" and at - 40 < start < at)

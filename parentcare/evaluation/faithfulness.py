@@ -1,9 +1,8 @@
 """Facts of a summary that its text does not bear out, found by rule, without a model.
 
-Four kinds: a number (of these an age, a sample size or a p-value is named as such) that the text lacks, a
-direction reversed, a comparison that its own numbers refute, an age group swapped. A finding is a reason
-to look, not a verdict; no finding is no proof. How often the check finds, and how often it is wrong, is
-measured by `measure_checker` on summaries that it was not written on.
+A number that the text lacks or that changed places with another, a direction reversed, an age group swapped. A
+finding is a reason to look, not a verdict; no finding is no proof: how often the check finds, and how often it
+is wrong, is measured by `measure_checker` on summaries that it was not written on.
 """
 
 import collections
@@ -12,8 +11,9 @@ import re
 from statistics import NormalDist
 from typing import NamedTuple
 
+from parentcare.evaluation.clauses import find_swaps, read
 from parentcare.evaluation.directions import find_reversals
-from parentcare.evaluation.quantities import Quantity, match_key, refuted_comparisons, unsupported_quantities
+from parentcare.evaluation.quantities import Quantity, find_refuted, find_unsupported, match_key
 
 
 class Finding(NamedTuple):
@@ -30,18 +30,26 @@ def check_summary(summary: str, text: str) -> list[Finding]:
     Kinds: 'number', 'age', 'sample size', 'p-value', 'direction', 'age group'.
     """
     key, source = match_key(summary), match_key(text)
-    return [
-        *(Finding(_kind(q), q.words, "the text has no such number") for q in unsupported_quantities(key, source)),
-        *(Finding("direction", words, "its own numbers say otherwise") for words in refuted_comparisons(key)),
-        *(Finding("direction", words, why) for words, why in find_reversals(key, source)),
-        *check_groups(key, source),
-    ]
+    said, borne = read(key), read(source)
+    # a sentence that the text has itself needs no bearing out
+    said = said._replace(sentences=[sentence for sentence in said.sentences if sentence.text not in source])
+    rows = [sentence.quantities for sentence in borne.sentences]
+    numbers = [quantity for row in rows for quantity in row]
+    found = []
+    for part in said.sentences:
+        lacking = find_unsupported(part.text, part.quantities, numbers)
+        found += [Finding(_kind(q), q.words, "the text has no such number") for q in lacking]
+        refuted = find_refuted(part.text, part.quantities, rows)
+        found += [Finding("direction", words, "the numbers say otherwise") for words in refuted]
+    found += [Finding("number", words, "the text has them the other way round") for words in find_swaps(said, borne)]
+    found += [Finding("direction", words, why) for words, why in find_reversals(said, borne)]
+    return found + check_groups(key, source)
 
 
 def _kind(quantity: Quantity) -> str:
     if quantity.statistic.startswith("p"):
         return "p-value"
-    if quantity.statistic[:1] in ("n", "N") or quantity.unit == "people":
+    if quantity.statistic[:1] in ("n", "N") or re.search("[명쌍]$", quantity.words):
         return "sample size"
     return "age" if quantity.unit in ("years of age", "months") else "number"
 
@@ -53,37 +61,38 @@ _STANDS_FOR = {
     "영아": re.compile(r"영아|영유아|걸음마|신생아|아기|첫돌|돌 무렵"),
     "유아": re.compile(r"유아|유치원|만 [3-5]세"),
     "아동": re.compile(r"아동|어린이(?!집)|초등|학령|\d학년"),
-    "초등": re.compile(r"초등|학령|\d학년|학교"),
+    "초등": re.compile(r"초등(?!학교[^.]{0,3}병설)|학령|\d학년|학교(?!의? ?병설)"),
+    "청소년": re.compile(r"청소년|중학|고등학"),
 }
 # the names themselves, not as part of another word
 _NAMES = {
     "영아": re.compile(r"(?<![가-힣])영아"),
-    "유아": re.compile(r"(?<![가-힣])유아(?!교육|용)"),
+    "유아": re.compile(r"(?<![가-힣])유아(?!교육|용|특수)|유치원(?:생|에 다니|에 갓)"),
     "아동": re.compile(r"(?<![가-힣])아동(?!학|기관)"),
     "초등": re.compile(r"(?<![가-힣])초등|(?<![가-힣])학령기"),
+    "청소년": re.compile(r"(?<![가-힣])(?:청소년|중학|고등학)"),
 }
 # months of age; a group that the text names may reach a little further
-_MONTHS = {"영아": (0, 36), "유아": (36, 84), "아동": (84, 156), "초등": (72, 156)}
-_MONTHS_IF_NAMED = {"영아": (0, 42), "유아": (24, 84), "아동": (36, 156), "초등": (72, 156)}
-# '3개월 뒤' is a delay, '만 4세 6개월' one age
+_MONTHS = {"영아": (0, 36), "유아": (36, 84), "아동": (84, 156), "초등": (72, 156), "청소년": (144, 228)}
+_MONTHS_IF_NAMED = {"영아": (0, 42), "유아": (24, 84), "아동": (36, 156), "초등": (72, 156), "청소년": (144, 228)}
+# '3개월 뒤' is a delay, '10개월이고' a duration, '만 4세 6개월' one age
 _AGES = re.compile(
-    r"(?<!세 )(?<![\d.])(\d{1,3})(?:\.\d+)?\s?(?:(세)|개월(?!\s?(?:뒤|후|동안|간|전|만|마다|이 지|에 걸|가량)))"
+    r"(?<!세 )(?<![\d.])(\d{1,3})(?:\.\d+)?\s?(?:(세)|개월(?!\s?(?:뒤|후|동안|간|전|만|마다|이|에 걸|가량)))"
 )
 
 
 def check_groups(summary: str, text: str) -> list[Finding]:
     """Return a finding for each age group that the summary names, where its text knows only others.
 
-    A text that names no group and no age, only 아이, refutes nothing.
+    A text that names no group and no age, only 아이, refutes school alone.
     """
     present = groups_in(text)
     found = []
     for group, name in _NAMES.items():
         match = name.search(summary)
-        # 아동 may stand for two groups together
-        umbrella = group == "아동" and len(present) > 1
-        # school is never meant by 아이 alone
-        if match and group not in present and not umbrella and (present or group == "초등"):
+        # 아동 may stand for two groups together, or for anyone's child
+        umbrella = group == "아동" and (len(present) > 1 or "자녀" in text)
+        if match and group not in present and not umbrella and (present or group in ("초등", "청소년")):
             found.append(Finding("age group", match[0], f"the text speaks of {', '.join(sorted(present)) or '아이'}"))
     return found
 

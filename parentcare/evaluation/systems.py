@@ -52,11 +52,12 @@ def make_chat_prompts(texts: dict[str, str], tokenizer, chars: int) -> dict[str,
 
 
 def read_perturbed() -> list[dict]:
-    """Return the held-out summaries of the checker's own test, each with its section's text."""
+    """Return the held-out summaries of the checker's own test, each with its text: of a section, or of the paper."""
     papers = read_jsonl(REPOSITORY / "data" / "sample_papers.jsonl")
     sections = {paper["paper_id"]: paper["sections"] for paper in papers}
+    texts = {paper: found | {"whole": "\n".join(found.values())} for paper, found in sections.items()}
     rows = read_jsonl(REPOSITORY / "benchmarks" / "perturbed_summaries.jsonl")
-    return [row | {"text": sections[row["paper_id"]][row["section"]]} for row in rows]
+    return [row | {"text": texts[row["paper_id"]][row["section"]]} for row in rows]
 
 
 def read_general() -> list[str]:

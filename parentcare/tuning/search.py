@@ -262,4 +262,5 @@ def describe_progress(study: optuna.Study, trials: int) -> str:
     best = next(iter(complete_trials(study)), None)
     so_far = f"best {best.value:.4f} (trial {best.number})" if best else "none complete yet"
     left = format_seconds(median_seconds(study) * max(0, trials - len(ended)))
-    return f"trial {len(ended):>2} of {trials}  {last.state.name.lower()}, {how}; {so_far}; about {left} left"
+    begin = f"trial {last.number:>2} {last.state.name.lower()}, {how}"
+    return f"{begin}; {len(ended)} of {trials} trials done, {so_far}, about {left} left"

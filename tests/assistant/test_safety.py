@@ -1,10 +1,8 @@
 import pytest
-import safety as benchmark
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parentcare.assistant.safety import MESSAGES, ROUTES, check_question, has_young_fever, read_signs
-from parentcare.assistant.safety_signs import SIGNS
+from parentcare.assistant.safety import MESSAGES, QUESTIONS, ROUTES, check_question, has_young_fever, load_classifier
 from parentcare.data.records import read_jsonl
 
 NUMBERS = {"119": "119", "112": "112", "109": "109", "no_dose": "약사", "no_diagnosis": "소아청소년과"}
@@ -98,8 +96,10 @@ def test_fever_counts_under_three_months_from_38_degrees(question, alarm):
     assert has_young_fever(question) is alarm
 
 
-def test_more_talk_of_harmless_things_outweighs_one_light_sign():
-    assert check_question("경련") and check_question("경련 관련 연구 논문") is None
+def test_the_fit_is_the_same_each_time():
+    first = load_classifier()
+    load_classifier.cache_clear()
+    assert (first.weights == load_classifier().weights).all()
 
 
 @pytest.mark.parametrize("question", ["", " \n\t", "?!", "ㅠㅠ", "아이가 책을 좋아해요. " * 1000])
@@ -113,23 +113,14 @@ def test_an_emergency_is_heard_at_the_end_of_a_long_text():
 
 @given(st.text())
 def test_no_text_raises(question):
-    assert check_question(question) is None or kind_of(question) in ROUTES
+    assert check_question(question) is None or kind_of(question) in ROUTES[1:]
 
 
-@pytest.mark.parametrize("route", ROUTES)
-def test_every_sign_has_enough_groups_and_no_word_that_forbids_it(route):
-    assert SIGNS.keys() == set(ROUTES) == MESSAGES.keys()
-    for sign in read_signs(route):
-        assert all(sign.groups) and len(sign.groups) >= sign.least, sign
-        assert not {"+", "-", "!"} & frozenset.union(*sign.groups, sign.never), sign
-        assert all(group - sign.never for group in sign.groups), sign
-
-
-def test_the_rules_hold_on_the_questions_that_they_were_written_on():
-    rates = benchmark.measure_routes(read_jsonl(benchmark.QUESTIONS / "safety_rules.jsonl"))
-    assert rates["missed"]["rate"] <= 0.02 and rates["false alarms"]["rate"] <= 0.05
+def test_no_utterance_kept_apart_is_trained_on():
+    trained = {row["text"] for name in ("rules", "training") for row in read_jsonl(QUESTIONS / f"safety_{name}.jsonl")}
+    assert trained.isdisjoint(row["text"] for row in read_jsonl(QUESTIONS / "safety_held_out.jsonl"))
 
 
 def test_questions_on_the_papers_are_let_through():
-    asked = [row["question"] for row in read_jsonl(benchmark.QUESTIONS / "retrieval.jsonl")]
+    asked = [row["question"] for row in read_jsonl(QUESTIONS / "retrieval.jsonl")]
     assert sum(check_question(question) is not None for question in asked) <= 0.05 * len(asked)

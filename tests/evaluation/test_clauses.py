@@ -1,96 +1,69 @@
 import pytest
 
 from parentcare.data.keywords import load_kiwi
-from parentcare.evaluation.clauses import (
-    context_words,
-    focus,
-    is_denied,
-    is_supposed,
-    outside_brackets,
-    predicate,
-    split_clauses,
-    standard_of,
-)
+from parentcare.evaluation.clauses import LABEL_DECAYS, find_swaps, likeness, read, split_clauses, weigh_words
 
 
-def tokens(text: str) -> list:
-    return load_kiwi().tokenize(text)
-
-
-def text_of(text: str, part: list) -> str:
-    return text[part[0].start : part[-1].end]
-
-
-def find(part: list, form: str) -> int:
-    return next(place for place, token in enumerate(part) if token.form == form)
+def clauses(text: str) -> list[str]:
+    return [clause.text.strip() for clause in split_clauses(load_kiwi().tokenize(text), text)]
 
 
 def test_a_bracket_stays_with_the_clause_before_it():
     text = "외현화 문제가 많았고(β=.13, p<.001), 어머니가 온정적이면 적었으나 여아는 같지 않았다."
-    assert [text_of(text, part) for part in split_clauses(tokens(text))] == [
+    assert clauses(text) == [
         "외현화 문제가 많았고(β=.13, p<.001),",
         "어머니가 온정적이면 적었으나",
         "여아는 같지 않았다.",
     ]
+    assert not {token.form for token in read(text).sentences[0].clauses[0].tokens} & {"β", "p"}
 
 
 def test_an_auxiliary_does_not_end_a_clause():
-    text = "차이는 점점 커져 갔고 이득은 남아 있지 않았다."
-    assert len(split_clauses(tokens(text))) == 2
-
-
-def test_no_token_is_lost():
-    for text in ("", "가", "집은 72.5%(SD=3), 원은 44.0%(n=3(명))였다.", "낮은 반면 높았다)"):
-        parsed = tokens(text)
-        assert [token for part in split_clauses(parsed) for token in part] == list(parsed)
-
-
-def test_what_stands_in_brackets_is_left_out():
-    assert not {"p", "SD"} & {token.form for token in outside_brackets(tokens("점수(SD=3, p=.02)는 높았다"))}
+    assert len(clauses("차이는 점점 커져 갔고 이득은 남아 있지 않았다.")) == 2
 
 
 @pytest.mark.parametrize(
-    ("text", "form", "denied"),
-    [
-        ("효과는 유의하였다.", "유의", False),
-        ("효과는 유의하지 않았다.", "유의", True),
-        ("효과는 유의하지는 못하였다.", "유의", True),
-        ("관련이 없었다.", "관련", True),
-        ("관련이 없지 않았다.", "관련", False),
-        ("차이가 사라졌다.", "차이", True),
-    ],
+    "text", ["가", "집은 72.5%(SD=3), 원은 44.0%(n=3(명))였다.", "(낮은 반면 높았다)", "낮았고) 컸다"]
 )
-def test_denials_are_counted_to_the_end_of_the_predicate(text, form, denied):
-    body = tokens(text)
-    assert is_denied(predicate(body, find(body, form))) is denied
+def test_clauses_lose_no_text(text):
+    assert "".join(clause.text for clause in split_clauses(load_kiwi().tokenize(text), text)) == text
+
+
+def test_a_text_is_analysed_once():
+    assert read("아이가 웃었다.") is read("아이가 웃었다.")
+    assert read("").sentences == []
+
+
+def test_words_weigh_less_with_distance_and_behind_the_place():
+    text = "민감성은 애착과 15점 차이가 났다."
+    weights = weigh_words(read(text).sentences[0], text.index("15"), LABEL_DECAYS)
+    assert weights["애착"] > weights["민감"] > weights["차이"] > 0
+    assert "#15" not in weights
+
+
+def test_likeness_is_the_share_of_rare_words():
+    source = read("유아는 놀이를 좋아했다. 유아는 책을 읽었다. 유아는 잤다.")
+    assert likeness({"놀이": 1.0}, {"놀이": 1.0}, source) == 1
+    assert likeness({}, {"놀이": 1.0}, source) == 0
+    common, rare = (likeness({"유아": 1.0, "책": 1.0}, {word: 1.0}, source) for word in ("유아", "책"))
+    assert common < rare < 1
 
 
 @pytest.mark.parametrize(
-    ("text", "form", "supposed"),
+    ("summary", "text"),
     [
-        ("갈등이 많은지 물었다.", "많", True),
-        ("갈등이 많으리라는 예상은 빗나갔다.", "많", True),
-        ("갈등이 많을까?", "많", True),
-        ("갈등이 많았다.", "많", False),
-        ("갈등이 많은 반은 셋이다.", "많", False),
+        ("실험학급 133명과 비교학급 130명", "실험 7학급 133명과 비교 7학급 130명이 남았다."),
+        ("서울은 .49, 하노이는 .56이었다.", "비율은 서울이 평균 .49, 하노이가 평균 .56이었다."),
+        ("수학은 r=.38, 언어는 r=.12였다.", "언어와의 상관은 r=.12였다. 수학과의 상관은 r=.38이었다."),
     ],
 )
-def test_what_is_asked_or_supposed_is_not_claimed(text, form, supposed):
-    body = tokens(text)
-    place = find(body, form)
-    assert is_supposed(body, place, predicate(body, place)) is supposed
+def test_two_numbers_that_changed_places_are_found(summary, text):
+    assert find_swaps(read(summary), read(text)) == []
+    first, second = (q.words for q in read(summary).sentences[0].quantities)
+    swapped = summary.replace(first, "\0").replace(second, first).replace("\0", second)
+    assert find_swaps(read(swapped), read(text)) == [f"{second}, {first}"]
 
 
-def test_the_standard_is_the_phrase_before_than():
-    assert {form for form, _ in standard_of(tokens("느린 접근은 빠른 접근의 점수보다 낮았다"))} >= {"빠르", "점수"}
-    assert "느리" not in {form for form, _ in standard_of(tokens("느린 접근은 빠른 접근의 점수보다 낮았다"))}
-
-
-def test_context_fades_with_the_clause_and_the_distance():
-    parts = split_clauses(tokens("민감성은 15점 높았으나 애착은 낮았고 기질은 그대로였다."))
-    words = context_words(parts, 1, frozenset({"낮"}))
-    assert words[("애착", "NNG")] == 1 and words[("민감", "NNG")] < words[("애착", "NNG")]
-    assert ("15", "SN") not in words, "a number belongs to its own clause"
-    assert not any(form == "낮" for form, _ in words)
-    near = focus({("가", "NNG"): 1.0}, parts[1], parts[1][0])
-    assert near == {("가", "NNG"): 1.0}, "words of other clauses keep their weight"
+def test_numbers_that_nothing_tells_apart_are_let_be():
+    assert find_swaps(read("점수는 3점과 5점이었다."), read("두 점수는 차례로 5점과 3점이었다.")) == []
+    assert find_swaps(read("유아 5명을 3회 만났다."), read("유아 5명을 3회 만났다.")) == []

@@ -113,7 +113,9 @@ def test_a_crashing_trial_is_counted_with_its_last_line_and_not_lost(home, capsy
     assert [trial.state.name for trial in study.trials] == ["COMPLETE", "FAIL", "FAIL", "COMPLETE", "COMPLETE"]
     assert [study.trials[n].user_attrs["error"] for n in (1, 2)] == ["CUDA out of memory", "loss is nan"]
     printed = capsys.readouterr().out
-    assert "trial  2 of 5  fail, CUDA out of memory; best " in printed and "(trial 0)" in printed
+    assert (
+        "trial  1 fail, CUDA out of memory; 2 of 5 trials done, best 3." in printed and "(trial 0), about " in printed
+    )
     search.search(study, objective, 5)
     assert len(study.trials) == 5
 

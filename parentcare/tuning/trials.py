@@ -3,6 +3,7 @@
 import gc
 import shutil
 import statistics
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -20,6 +21,8 @@ from parentcare.tuning.search import begun_trials, complete_trials, take_lock, t
 BUDGET = {"trials": 20, "steps": 0, "eval_steps": 10, "seeds": 3, "max_new_tokens": 256}
 DEMO_BUDGET = {"trials": 4, "steps": 10, "eval_steps": 5, "seeds": 2, "max_new_tokens": 64}
 TRIAL_LIMIT_SECONDS = 24 * 3600
+# a kernel looks every second whether its papermill is gone, and may write a checkpoint until then
+KERNEL_END_SECONDS = 3.0
 
 
 def settle_budget(budget: dict, demo: bool) -> dict:
@@ -90,6 +93,7 @@ def train(run: str, name: str, parameters: dict, show: Callable[[str], None]) ->
         try:
             execute("03_finetune", name, parameters | {"RUN": name}, TRIAL_LIMIT_SECONDS, show)
         except (optuna.TrialPruned, SystemExit):
+            time.sleep(KERNEL_END_SECONDS)
             _drop_scratch(folder)
             raise
         _drop_scratch(folder)

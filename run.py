@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 sys.path.insert(0, str(ROOT))
 MAIN_NOTEBOOKS = ("01_build_dataset", "02_explore_data", "03_finetune", "04_evaluate")
-EXTRA_NOTEBOOKS = {"05": ("05_ask_papers", "ask"), "06": ("06_export", "export")}
+EXTRA_NOTEBOOKS = {"05": ("05_ask_papers", "ask"), "06": ("06_export", "export"), "tune": ("optional/tune", "tune")}
 TIME_LIMIT_MINUTES = {"cpu": 60, "cuda": 24 * 60}
 
 
@@ -48,10 +48,15 @@ def choose_notebooks(arguments: argparse.Namespace) -> list[str]:
         sys.exit(f"--with {arguments.extras}: {', '.join(unknown)} unknown; choose from {', '.join(EXTRA_NOTEBOOKS)}")
     names = [*MAIN_NOTEBOOKS, *(EXTRA_NOTEBOOKS[number][0] for number in sorted(numbers))]
     names = [name for name in names if (ROOT / "notebooks" / f"{name}.ipynb").exists()]
-    if arguments.start and not any(name.startswith(arguments.start) for name in names):
-        sys.exit(f"--from {arguments.start}: no such notebook; choose from {', '.join(name[:2] for name in names)}")
-    first = next((i for i, name in enumerate(names) if arguments.start and name.startswith(arguments.start)), 0)
-    return names[first:]
+    starts = [_number(name) == _number(arguments.start) for name in names]
+    if arguments.start and not any(starts):
+        sys.exit(f"--from {arguments.start}: no such notebook; choose from {', '.join(map(_number, names))}")
+    return names[starts.index(True) if arguments.start else 0 :]
+
+
+def _number(notebook: str) -> str:
+    """Return '03' for 03_finetune and 'tune' for optional/tune."""
+    return notebook.rpartition("/")[2].partition("_")[0]
 
 
 def parse_settings(settings: list[str], notebooks: list[str]) -> dict[str, dict]:
@@ -83,7 +88,7 @@ def run_workflow(arguments: argparse.Namespace) -> None:
     device = choose_device()
     run = name_run(arguments.run, device)
     limit = arguments.time_limit or TIME_LIMIT_MINUTES[device]
-    print(f"run '{run}' on {'the CPU' if device == 'cpu' else 'the GPU'}: {', '.join(name[:2] for name in notebooks)}")
+    print(f"run '{run}' on {'the CPU' if device == 'cpu' else 'the GPU'}: {', '.join(map(_number, notebooks))}")
     started, ran = time.time(), []
     for notebook in notebooks:
         if not _is_done(notebook, run, overrides[notebook], arguments.fresh):

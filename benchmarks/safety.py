@@ -64,8 +64,10 @@ def main() -> None:
     for part, name in PARTS.items():
         rates = measure_routes(read_jsonl(QUESTIONS / name))
         rows += [result(f"{setting}, {part}", rate, commit) for setting, rate in rates.items()]
-    asked = [find_route(row["question"]) is not None for row in read_jsonl(QUESTIONS / "retrieval.jsonl")]
-    rows.append(result("false alarms, questions on the sample papers", count_rate(asked), commit))
+    trained = {row["text"] for row in read_jsonl(QUESTIONS / "safety_training.jsonl")}
+    questions = [row["question"] for row in read_jsonl(QUESTIONS / "retrieval.jsonl")]
+    alarms = [find_route(question) is not None for question in questions if question not in trained]
+    rows.append(result("false alarms, questions on the sample papers, the half kept apart", count_rate(alarms), commit))
     for row in rows:
         print(f"{row['setting']}: {row['value']} % ({row['count']} of {row['of']}; {row['low']} to {row['high']})")
     write_json(RESULTS, rows)

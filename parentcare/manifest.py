@@ -179,6 +179,24 @@ def notebook_parameters(notebook: str) -> dict:
     return {node.targets[0].id: ast.literal_eval(node.value) for node in assignments}
 
 
+def read_settings(notebook: str, file: str) -> dict:
+    """Return the parameters of `notebook` that `file` sets, which optional/tune wrote; none for "".
+
+    Raises FileNotFoundError, and ValueError for a name that is no parameter of the notebook.
+    """
+    if not file:
+        return {}
+    path = require(HOME / file, "optional/tune")
+    settings, known = read_json(path).get("settings", {}), notebook_parameters(notebook)
+    unknown = sorted(settings.keys() - known.keys())
+    if unknown or not settings:
+        raise ValueError(
+            f"{short_path(path)} sets {', '.join(unknown) or 'nothing'}; expected `settings` with parameters of "
+            f"{notebook}: {', '.join(known)}"
+        )
+    return settings
+
+
 def package_folders(source: str) -> set[str]:
     """Return the names under parentcare/ that the source imports, directly or through them."""
     found, waiting = set(), {name for name in re.findall(r"parentcare\.(\w+)", source)}
@@ -193,6 +211,7 @@ def package_folders(source: str) -> set[str]:
 
 def make_stamp(notebook: str, parameters: dict) -> dict:
     """Return the hashes of code cells and package folders, the parameters, and the versions."""
+    parameters = parameters | read_settings(notebook, parameters.get("SETTINGS_FILE", ""))
     source = "\n".join(s for s, tags in code_cells(notebook) if "parameters" not in tags)
     folders = sorted(package_folders(source))
     package = [sha256(path) for f in folders for path in _sources(REPOSITORY / "parentcare" / f)]

@@ -32,7 +32,7 @@ QUIET_ENVIRONMENT = {
     "JUPYTER_PLATFORM_DIRS": "1",
 }
 CELL = re.compile(r"^Executing Cell (\d+)-+$")
-SHOWN = re.compile(r"^(step|row) +\d")
+SHOWN = re.compile(r"^(step|row|trial) +\d")
 
 
 def execute(notebook: str, run: str, parameters: dict, limit_seconds: float, show=print) -> Path:

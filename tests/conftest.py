@@ -22,10 +22,10 @@ def run_py(home: Path, *words: str, timeout: float = 540) -> subprocess.Complete
 
 @pytest.fixture(scope="session")
 def demo_home(tmp_path_factory) -> Path:
-    """Return a home in which the main job has run once on the sample data."""
+    """Return a home in which the main job, and 05 and 06 after it, have run once on the sample data."""
     home = tmp_path_factory.mktemp("home")
     shutil.copytree(REPOSITORY / "data", home / "data")
-    done = run_py(home, "--demo")
+    done = run_py(home, "--demo", "--with", "05,06", timeout=900)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     (home / "first_run.txt").write_text(done.stdout, encoding="utf-8")
     return home

@@ -227,3 +227,26 @@ def test_every_prediction_is_kept_with_what_is_needed_to_score_it_again(demo_hom
     evaluation = manifest.read_json(demo_home / "outputs" / "demo" / "evaluation.json")
     assert len(rows) == evaluation["records"] * len(evaluation["systems"])
     assert {"system", "id", "prediction", "reference", "text"} <= rows[0].keys()
+
+
+def test_05_cites_every_sentence_and_refuses_what_the_papers_do_not_answer(demo_home):
+    text = (demo_home / "outputs" / "demo" / "cited_answers.txt").read_text(encoding="utf-8")
+    sentences = re.findall(r"^- .*$", text, re.M)
+    assert len(sentences) >= 4 and all(re.search(r" \[\d\]$", sentence) for sentence in sentences)
+    assert "근거를 찾지 못했습니다" in text and "지금 119에 전화" in text
+    assert text.count("[AI 생성]") == 4 and "합성 표본 논문" in text
+
+
+def test_06_exports_only_what_answers_the_same_by_every_road(demo_home, demo_record):
+    lines = demo_record["notebooks"]["06_export"]["parity"]
+    assert len(lines) == 4 and all(line["reasons"] == [] for line in lines.values())
+    assert all(line["same"] == line["prompts"] == 32 for line in lines.values())
+    for name in ("adapter_export", "merged"):
+        folder = demo_home / "outputs" / "demo" / name
+        assert manifest.read_json(folder / "parity.json")["passed"] and (folder / "README.md").exists()
+
+
+def test_03s_plan_stands_beside_what_happened(demo_record):
+    plan = demo_record["notebooks"]["03_finetune"]["plan"]
+    assert len(plan["shapes"]) == 8 and plan["probe"]["steps"] and plan["actual"]["step_seconds"] > 0
+    assert set(plan["error_predicted"]) == set(plan["error_probe"]) == {"step_seconds"}

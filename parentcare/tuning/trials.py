@@ -1,6 +1,7 @@
 """A trial is a run of 03 under a name of its own; the finalists' answers are scored, and the best is judged."""
 
 import gc
+import json
 import shutil
 import statistics
 import time
@@ -65,12 +66,12 @@ def train_trial(trial: optuna.Trial, recipe: dict) -> float:
 
 def follow(trial: optuna.Trial, log: Path) -> Callable[[str], None]:
     """Return what is to be called with each line that 03 prints: it reports what the log has of validations since."""
-    from parentcare.model.training import read_log
-
     seen = set()
 
     def show(line: str) -> None:
-        for row in read_log(log):
+        # what stands after the last line's end is not yet whole
+        rows = [json.loads(text) for text in log.read_text(encoding="utf-8").split("\n")[:-1]] if log.exists() else []
+        for row in rows:
             if "eval_loss" in row and row["step"] not in seen:
                 seen.add(row["step"])
                 trial.report(row["eval_loss"], row["step"])

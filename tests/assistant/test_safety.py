@@ -122,5 +122,6 @@ def test_no_utterance_kept_apart_is_trained_on():
 
 
 def test_questions_on_the_papers_are_let_through():
-    asked = [row["question"] for row in read_jsonl(QUESTIONS / "retrieval.jsonl")]
-    assert sum(check_question(question) is not None for question in asked) <= 0.05 * len(asked)
+    trained = {row["text"] for row in read_jsonl(QUESTIONS / "safety_training.jsonl")}
+    asked = [row["question"] for row in read_jsonl(QUESTIONS / "retrieval.jsonl") if row["question"] not in trained]
+    assert len(asked) >= 80 and sum(check_question(question) is not None for question in asked) <= 0.05 * len(asked)

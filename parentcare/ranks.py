@@ -48,6 +48,16 @@ def assigned_names(source: str) -> list[str]:
     return sorted({node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)})
 
 
+def leave() -> None:
+    """Wait for the other ranks and end the connections: a rank that is cut off aborts."""
+    from accelerate import PartialState
+
+    state = PartialState()
+    state.wait_for_everyone()
+    state.destroy_process_group()
+
+
 if __name__ == "__main__":
     os.chdir(notebook_path(sys.argv[1]).parent)
     run_cells(sys.argv[1], json.loads(sys.argv[2]))
+    leave()

@@ -66,6 +66,9 @@ def check_question(question: str) -> Advice | None:
 def find_route(question: str) -> str | None:
     """Return the route of an utterance, the likeliest of its sentences where it is long, or None."""
     text = unicodedata.normalize("NFKC", question).lower()
+    # ㅠㅠ alone says nothing of who needs what
+    if not re.search("[가-힣a-z]", text):
+        return None
     if has_young_fever("".join(text.split())):
         return "119"
     pieces = [text, *split_sentences(text)] if len(text) > LONG_CHARS else [text]

@@ -70,6 +70,7 @@ class Claim(NamedTuple):
     numbers: frozenset
     denied: bool
     text: str
+    place: int
 
 
 def find_reversals(said: Reading, source: Reading) -> list[tuple[str, str]]:
@@ -92,7 +93,11 @@ def find_reversals(said: Reading, source: Reading) -> list[tuple[str, str]]:
 
 def weigh_claim(claim: Claim, rivals: list[Claim], source: Reading) -> tuple[float, float, str]:
     """Return (support, opposition, the opposing word), each 0 to 1, of the nearest claims of the text."""
-    near = [likeness(claim.context, other.context, source) for other in rivals]
+    # a sentence that has both directions is as near with the one as with the other
+    best: dict[int, float] = {}
+    for other in rivals:
+        best[other.place] = max(best.get(other.place, 0), likeness(claim.context, other.context, source))
+    near = [best[other.place] for other in rivals]
     full = max([SAME_MATTER, *near])
     votes = [(value / full * agreement(claim, other), other.word) for value, other in zip(near, rivals, strict=True)]
     against, word = min(votes, default=(0, ""))
@@ -126,7 +131,7 @@ def read_claims(reading: Reading, place: int) -> list[Claim]:
             own = numbers if word != "p" else _numbers_before(sentence, at)
             words = before | weigh_words(sentence, at, CLAIM_DECAYS)
             words = {key: weight for key, weight in words.items() if key not in _NO_CONTENT}
-            found.append(Claim(kind, sign, word, words, own, denied, clause.text))
+            found.append(Claim(kind, sign, word, words, own, denied, clause.text, place))
     return found
 
 

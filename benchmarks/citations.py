@@ -7,17 +7,16 @@ as a model would word them, cited to the section that they report.
 """
 
 import collections
-import datetime
 import functools
-import platform
 import random
 import re
 import sys
 import tempfile
-from importlib import metadata
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from result_rows import CPU, provenance, rate_row
 
 from parentcare.assistant import citations
 from parentcare.assistant.citations import check_claim
@@ -25,8 +24,7 @@ from parentcare.assistant.index import Passage, load_index, make_chunks, search,
 from parentcare.assistant.words import tokenize
 from parentcare.assistant.writers import extract_sentences
 from parentcare.data.records import read_jsonl
-from parentcare.evaluation.faithfulness import count_rate
-from parentcare.manifest import OUTPUT_JSONL, REPOSITORY, current_commit, write_json
+from parentcare.manifest import OUTPUT_JSONL, REPOSITORY, write_json
 
 RESULTS = REPOSITORY / "benchmarks" / "results" / "citations.json"
 HALVES = ("papers 001-060, tuned on", "papers 061-120, held out")
@@ -118,20 +116,7 @@ def measure(kind: str, cases: list) -> list[dict]:
 
 def row(setting: str, found: list[bool]) -> dict:
     """Return one line of citations.json, with the 95 % Wilson interval."""
-    rate = count_rate(found)
-    return {
-        "setting": setting,
-        "value": round(100 * rate["rate"], 1),
-        "unit": "%",
-        "count": rate["count"],
-        "of": rate["of"],
-        "low": round(100 * rate["low"], 1),
-        "high": round(100 * rate["high"], 1),
-        "device": f"CPU, {platform.machine()}",
-        "versions": {name: metadata.version(name) for name in ("kiwipiepy", "kiwipiepy_model")},
-        "commit": current_commit(),
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-    }
+    return rate_row(setting, found, 1, provenance(CPU, ["kiwipiepy", "kiwipiepy_model"]))
 
 
 def main() -> None:

@@ -9,19 +9,19 @@ own. To repeat it, run notebook 02 with RUN = "h200" and the base's tokenizer, t
 """
 
 import argparse
-import datetime
 import gc
 import json
 import os
 import subprocess
 import sys
 import tempfile
-from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
+from result_rows import provenance, replace_rows
+
 from parentcare.data.records import read_jsonl
-from parentcare.manifest import REPOSITORY, current_commit, read_json, write_json
+from parentcare.manifest import REPOSITORY, read_json
 
 RESULTS = REPOSITORY / "benchmarks" / "results" / "finetune_speed_h200.json"
 LAYERS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
@@ -327,7 +327,7 @@ def main() -> None:
     parser.add_argument("--base")
     parser.add_argument("--part", type=Path)
     parser.add_argument("--results", type=Path, default=RESULTS)
-    parser.add_argument("--commit", default=current_commit())
+    parser.add_argument("--commit", default="")
     parser.add_argument("--groups", nargs="*", choices=GROUPS, default=list(GROUPS))
     parser.add_argument("--only", nargs="*", default=[], help="settings by name; all without")
     parser.add_argument("--cases", default="")
@@ -338,13 +338,8 @@ def main() -> None:
         return measure([Case(*case) for case in json.loads(arguments.cases)], arguments.base, arguments.part)
     import torch
 
-    versions = {n: metadata.version(n) for n in ("torch", "transformers", "trl", "peft", "unsloth", "bitsandbytes")}
-    common = {
-        "device": torch.cuda.get_device_name(),
-        "versions": versions,
-        "commit": arguments.commit,
-        "date": datetime.date.today().isoformat(),
-    }
+    packages = ["torch", "transformers", "trl", "peft", "unsloth", "bitsandbytes"]
+    common = provenance(torch.cuda.get_device_name(), packages, arguments.commit)
     losses = {}
     for cases in [cases for group in arguments.groups for cases in GROUPS[group]]:
         chosen = [case for case in cases if not arguments.only or case.setting in arguments.only]
@@ -354,8 +349,7 @@ def main() -> None:
             if case.gpus > 1 and losses.get(1):
                 pairs = zip(losses[1], found["losses"], strict=True)
                 row["largest_loss_difference_from_one_gpu"] = round(max(abs(a - b) for a, b in pairs), 6)
-            results = [old for old in read_json(arguments.results, []) if old["setting"] != case.name]
-            write_json(arguments.results, [*results, row])
+            replace_rows(arguments.results, [row])
             print({k: v for k, v in row.items() if k not in common}, flush=True)
 
 

@@ -9,22 +9,28 @@ base's tokenizer, then
 
 import argparse
 import contextlib
-import datetime
 import gc
 import json
 import subprocess
 import sys
 import tempfile
 import time
-from importlib import metadata
 from pathlib import Path
 
+from result_rows import provenance, replace_rows
+
 from parentcare.data.records import read_jsonl
-from parentcare.manifest import REPOSITORY, current_commit, read_json, write_json
+from parentcare.manifest import REPOSITORY
 
 RESULTS = REPOSITORY / "benchmarks" / "results" / "generation_h200.json"
 PROMPTS, NEW_TOKENS, LIMIT, REPEATS = 64, 128, 2048, 3
 ONE_BY_ONE = 6
+# setting → (weights written out in 16 bits, adapter merged)
+BATCHES = {
+    "ours, batches, 4-bit": (False, False),
+    "ours, batches, 16 bits written out from the 4": (True, False),
+    "ours, batches, 16 bits, adapter merged": (True, True),
+}
 
 
 def read_prompts(arguments: argparse.Namespace) -> list[list[int]]:
@@ -91,57 +97,50 @@ def time_one_by_one(arguments: argparse.Namespace) -> dict:
     return {"speeds": speeds[1:], "peak_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2)}
 
 
+def measure_alone(setting: str) -> dict | None:
+    """Return what a process of its own measured; None, and its last words printed, where it failed."""
+    command = [sys.executable, __file__, *sys.argv[1:], "--one", setting]
+    done = subprocess.run(command, capture_output=True, text=True)
+    line = next((line for line in done.stdout.splitlines() if line.startswith("RESULT ")), None)
+    if line is None:
+        print(setting, "failed", done.stderr[-3000:], done.stdout[-1000:], flush=True)
+        return None
+    return json.loads(line[7:])
+
+
+def measure(arguments: argparse.Namespace) -> dict:
+    """Return speeds and peak memory of the one setting that the arguments name."""
+    with tempfile.TemporaryDirectory() as folder:
+        if arguments.one.startswith("unsloth"):
+            return time_one_by_one(arguments)
+        return time_batches(arguments, save_adapter(arguments.base, Path(folder)), *BATCHES[arguments.one])
+
+
 def main() -> None:
     """Write the results, each setting measured in a process of its own."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--base", type=Path, required=True)
     parser.add_argument("--part", type=Path, required=True)
     parser.add_argument("--results", type=Path, default=RESULTS)
-    parser.add_argument("--commit", default=current_commit())
-    parser.add_argument("--only", nargs="*", default=[], help="settings that contain one of these; all without")
+    parser.add_argument("--commit", default="")
+    parser.add_argument("--only", nargs="*", default=[""], help="settings that contain one of these; all without")
     parser.add_argument("--one", default="")
     arguments = parser.parse_args()
-    settings = {
-        "unsloth, one by one, 4-bit": lambda adapter: time_one_by_one(arguments),
-        "ours, batches, 4-bit": lambda adapter: time_batches(arguments, adapter, False, False),
-        "ours, batches, 16 bits written out from the 4": lambda adapter: time_batches(arguments, adapter, True, False),
-        "ours, batches, 16 bits, adapter merged": lambda adapter: time_batches(arguments, adapter, True, True),
-    }
     if arguments.one:
-        with tempfile.TemporaryDirectory() as folder:
-            needs_adapter = arguments.one.startswith("ours")
-            adapter = save_adapter(arguments.base, Path(folder)) if needs_adapter else None
-            print("RESULT " + json.dumps(settings[arguments.one](adapter)), flush=True)
+        print("RESULT " + json.dumps(measure(arguments)), flush=True)
         return
     import torch
 
-    common = {
-        "device": torch.cuda.get_device_name(),
-        "versions": {name: metadata.version(name) for name in ("torch", "transformers", "peft", "unsloth")},
-        "commit": arguments.commit,
-        "date": datetime.date.today().isoformat(),
-    }
-    chosen = [name for name in settings if not arguments.only or any(part in name for part in arguments.only)]
-    results = [row for row in read_json(arguments.results, []) if row["setting"] not in chosen]
-    for setting in chosen:
-        done = subprocess.run(
-            [sys.executable, __file__, *sys.argv[1:], "--one", setting], capture_output=True, text=True
-        )
-        line = next((line for line in done.stdout.splitlines() if line.startswith("RESULT ")), None)
-        if line is None:
-            print(setting, "failed", done.stderr[-3000:], done.stdout[-1000:], flush=True)
-            continue
-        found = json.loads(line[7:])
-        speeds = found["speeds"]
-        row = {
-            "setting": setting,
-            "tokens_per_second": round(sum(speeds) / len(speeds), 1),
-            "peak_gib": found["peak_gib"],
-        }
-        row |= {"repeats": len(speeds), "min": round(min(speeds), 1), "max": round(max(speeds), 1)}
-        results.append(row | common)
-        print(results[-1], flush=True)
-        write_json(arguments.results, results)
+    packages = ["torch", "transformers", "peft", "unsloth"]
+    common = provenance(torch.cuda.get_device_name(), packages, arguments.commit)
+    for setting in ("unsloth, one by one, 4-bit", *BATCHES):
+        if any(part in setting for part in arguments.only) and (found := measure_alone(setting)):
+            speeds = found["speeds"]
+            row = {"setting": setting, "tokens_per_second": round(sum(speeds) / len(speeds), 1)}
+            row |= {"peak_gib": found["peak_gib"], "repeats": len(speeds)}
+            row |= {"min": round(min(speeds), 1), "max": round(max(speeds), 1)} | common
+            print(row, flush=True)
+            replace_rows(arguments.results, [row])
 
 
 if __name__ == "__main__":

@@ -7,21 +7,19 @@ from Hancom are measured too where they lie beside the clone.
 
 import argparse
 import collections
-import datetime
 import difflib
 import itertools
-import platform
 import random
 import re
 import sys
 import tempfile
 import time
-from importlib import metadata
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from make_sample_papers import FOLDER, SOURCE, document_name, layout_truth
+from result_rows import CPU, provenance, replace_rows
 
 from parentcare.data.cleaning import HANGUL
 from parentcare.data.joining import join_lines
@@ -31,7 +29,7 @@ from parentcare.data.quality import spaces_per_hangul
 from parentcare.data.readers import read_paper
 from parentcare.data.records import read_jsonl
 from parentcare.data.sections import parse_paper, read_prose
-from parentcare.manifest import REPOSITORY, read_json, write_json
+from parentcare.manifest import REPOSITORY
 
 RESULTS = REPOSITORY / "benchmarks" / "results" / "papers.json"
 REAL_DOCUMENTS = REPOSITORY.parent / "shared" / "samples" / "pdf"
@@ -255,16 +253,8 @@ def share(part: int, whole: int) -> float:
 
 def result(setting: str, value: float, unit: str, n: int) -> dict:
     """Return one line of papers.json."""
-    versions = {name: metadata.version(name) for name in ("pypdfium2", "python-hwpx", "kiwipiepy", "kiwipiepy_model")}
-    return {
-        "setting": setting,
-        "value": value,
-        "unit": unit,
-        "n": n,
-        "device": f"CPU, {platform.machine()}",
-        "versions": {"python": platform.python_version(), **versions},
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-    }
+    common = provenance(CPU, ["pypdfium2", "python-hwpx", "kiwipiepy", "kiwipiepy_model"])
+    return {"setting": setting, "value": value, "unit": unit, "n": n} | common
 
 
 def main() -> None:
@@ -283,9 +273,7 @@ def main() -> None:
     results += measure_fuzzing(options.fuzz) if options.fuzz else []
     for found in results:
         print(f"{found['setting']:90} {found['value']:10,.2f} {found['unit']} (n={found['n']:,})")
-    settings = {found["setting"] for found in results}
-    kept = [found for found in read_json(RESULTS, []) if found["setting"] not in settings]
-    write_json(RESULTS, kept + results)
+    replace_rows(RESULTS, results)
 
 
 if __name__ == "__main__":

@@ -7,22 +7,21 @@ papers repeat one another.
 """
 
 import argparse
-import datetime
-import platform
 import random
 import resource
 import sys
 import time
-from importlib import metadata
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from result_rows import CPU, provenance, replace_rows
 
 from parentcare.data.duplicates import NEAR_DUPLICATE_JACCARD, jaccard, near_duplicates
 from parentcare.data.pairing import split_sentences
 from parentcare.data.records import read_jsonl
 from parentcare.data.splits import find_leaks, group_papers, split_records
-from parentcare.manifest import REPOSITORY, read_json, write_json
+from parentcare.manifest import REPOSITORY
 
 SOURCE = REPOSITORY / "data" / "output.jsonl"
 RESULTS = REPOSITORY / "benchmarks" / "results" / "records_at_scale.json"
@@ -110,16 +109,8 @@ def timed(seconds: dict[str, float], step: str, function, argument):
 
 def result(setting: str, value: float, unit: str, n: int) -> dict:
     """Return one line of records_at_scale.json."""
-    versions = {name: metadata.version(name) for name in ("datasketch", "numpy")}
-    return {
-        "setting": setting,
-        "value": value,
-        "unit": unit,
-        "n": n,
-        "device": f"CPU, {platform.machine()}, one core",
-        "versions": {"python": platform.python_version(), **versions},
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
-    }
+    common = provenance(f"{CPU}, one core", ["datasketch", "numpy"])
+    return {"setting": setting, "value": value, "unit": unit, "n": n} | common
 
 
 def main() -> None:
@@ -133,9 +124,7 @@ def main() -> None:
         results = measure(count, sentences)
         for found in results:
             print(f"{found['setting']:70} {found['value']:10,.2f} {found['unit']} (n={found['n']:,})", flush=True)
-        settings = {found["setting"] for found in results}
-        kept = [found for found in read_json(RESULTS, []) if found["setting"] not in settings]
-        write_json(RESULTS, kept + results)
+        replace_rows(RESULTS, results)
 
 
 if __name__ == "__main__":

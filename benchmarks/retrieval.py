@@ -22,6 +22,7 @@ import bm25s
 import ir_measures
 import numpy as np
 from ir_measures import RR, R, nDCG
+from result_rows import replace_rows
 from scipy import stats
 
 from parentcare.assistant.index import (
@@ -37,7 +38,8 @@ from parentcare.assistant.index import (
 from parentcare.assistant.words import read_question
 from parentcare.data.pairing import split_sentences
 from parentcare.data.records import read_jsonl
-from parentcare.manifest import REPOSITORY, current_commit, read_json, write_json
+from parentcare.evaluation.faithfulness import count_rate
+from parentcare.manifest import REPOSITORY, current_commit
 
 DATA = REPOSITORY / "data"
 RESULTS = REPOSITORY / "benchmarks" / "results" / "retrieval.json"
@@ -156,9 +158,8 @@ def measure_refusals(index, questions: list[dict]) -> list[dict]:
 
 def share_row(setting: str, outcomes: list[bool]) -> dict:
     """Return a row of a share in per cent with its Wilson interval."""
-    interval = stats.binomtest(sum(outcomes), len(outcomes)).proportion_ci(method="wilson")
-    value = 100 * sum(outcomes) / len(outcomes)
-    return result(setting, value, "%", len(outcomes), (100 * interval.low, 100 * interval.high))
+    rate = count_rate(outcomes)
+    return result(setting, 100 * rate["rate"], "%", rate["of"], (100 * rate["low"], 100 * rate["high"]))
 
 
 def print_confidences(index, questions: list[dict]) -> None:
@@ -223,8 +224,7 @@ def save(rows: list[dict]) -> None:
     for row in rows:
         interval = f"{row['low']}-{row['high']}" if "low" in row else ""
         print(f"{row['setting']:90} {row['value']:9} {row['unit']:3} {interval:12} n={row['n']}")
-    settings = {row["setting"] for row in rows}
-    write_json(RESULTS, [row for row in read_json(RESULTS, []) if row["setting"] not in settings] + rows)
+    replace_rows(RESULTS, rows)
 
 
 def main() -> None:

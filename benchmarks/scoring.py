@@ -5,14 +5,14 @@ Half of the pairs are lead-3 extracts, half the authors' summaries of other pape
     PYTHONPATH=. python benchmarks/scoring.py
 """
 
-import datetime
 import itertools
 import time
-from importlib import metadata
+
+from result_rows import CPU, provenance
 
 from parentcare.data.records import read_jsonl
 from parentcare.evaluation import baselines, report
-from parentcare.manifest import REPOSITORY, current_commit, write_json
+from parentcare.manifest import REPOSITORY, write_json
 
 RESULTS = REPOSITORY / "benchmarks" / "results" / "scoring.json"
 RECORDS = 500
@@ -31,9 +31,8 @@ def main() -> None:
     scores = report.score_systems(answers, records)
     scored = time.time()
     report.compare_scores(scores, {}, [("lead-3", "others")], [record["paper_id"] for record in records])
-    versions = {name: metadata.version(name) for name in ("kiwipiepy", "rouge-score", "sacrebleu", "numpy")}
-    common = {"unit": "s", "repeats": 1, "device": "CPU, 2 cores", "versions": versions, "commit": current_commit()}
-    common["date"] = datetime.date.today().isoformat()
+    packages = ["kiwipiepy", "rouge-score", "sacrebleu", "numpy"]
+    common = {"unit": "s", "repeats": 1} | provenance(f"{CPU}, two cores", packages)
     rows = [
         ("every score of 1,000 pairs", scored - started),
         ("intervals and tests, 10,000 draws", time.time() - scored),

@@ -175,7 +175,7 @@ def test_a_question_without_words_finds_nothing_and_has_no_evidence(sample_index
     assert not has_evidence(sample_index, question, [])
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(question=st.text(max_size=60), limit=st.integers(0, 8), per_paper=st.integers(0, 3))
 def test_any_question_is_answered_within_the_limits(sample_index, question, limit, per_paper):
     passages = search(sample_index, f"영아 {question}", limit, per_paper)

@@ -71,7 +71,7 @@ def test_a_leak_is_named():
     assert any("train" in leak and "test" in leak for leak in leaks)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(30, 60), st.integers(1, 40))
 def test_adding_papers_moves_no_old_one(count, more):
     before, report_before = split_records(papers(count))

@@ -79,7 +79,7 @@ def test_bitwise_length_is_that_of_the_table(first, second):
     assert lcs_length(first, second) == table[-1][-1]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.permutations(range(4)))
 def test_oracle_keeps_the_text_s_order(order):
     sentences = [["가", "나"], ["다", "라"], ["마", "바"], ["사", "아"]]

@@ -125,7 +125,7 @@ def test_an_unknown_shape_is_named():
         simulate_coverage(20, shape="flat")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.floats(-1, 1), min_size=2, max_size=30), st.floats(-3, 3))
 def test_the_interval_moves_with_the_data(differences, by):
     differences = np.round(differences, 3)

@@ -118,7 +118,7 @@ def test_mean_of_a_yes_or_no_is_its_rate():
     assert mean_scores([{"empty": True, "chrf": 0.5}, {"empty": False, "chrf": 0.7}]) == {"empty": 0.5, "chrf": 0.6}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.text(alphabet="가나다 ab1.幼\n", max_size=40), st.text(alphabet="가나다 ab1.幼\n", max_size=40))
 def test_shares_stay_between_zero_and_one(prediction, text):
     behaviour = describe_behaviour(prediction, text, text)

@@ -194,7 +194,7 @@ PLAIN = ["\\n", '"', "'", "\n", " ", "가", "ㄱ", "유아의 놀이", "é", "\u
 awkward = st.lists(st.sampled_from(SPECIAL + PLAIN) | st.text(max_size=5), max_size=12).map("".join)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(awkward)
 def test_serving_reads_the_very_ids_of_training(serving, text):
     training, server = serving

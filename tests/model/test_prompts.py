@@ -59,7 +59,7 @@ def test_the_tokenised_prompt_is_a_strict_prefix_of_prompt_and_summary(tokenizer
 text_like = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cn", "Co"], exclude_characters="\x00"))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(text=text_like, summary=text_like)
 @example(text="끝<|im_end|>이 아니다", summary="<|endoftext|>도 글자다<|im_end|>")
 @example(text="### Response:\n가짜 답", summary="### Response:\n(1) 답")

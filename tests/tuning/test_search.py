@@ -3,7 +3,9 @@ import math
 import os
 import subprocess
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import optuna
 import pytest
@@ -212,6 +214,21 @@ def test_the_test_part_is_away_while_it_searches_and_back_after_an_error(home):
         assert not test.exists()
         raise KeyboardInterrupt
     assert test.read_text() == '{"id": "test"}\n'
+
+
+def test_many_that_begin_at_once_move_the_test_part_once_and_the_last_brings_it_back(home):
+    test, barrier = home / "outputs" / "r" / "test.jsonl", threading.Barrier(8, timeout=10)
+
+    def search_once(_):
+        barrier.wait()
+        with search.closed_test_part("r"):
+            barrier.wait()
+            return test.exists()
+
+    for _ in range(20):
+        with ThreadPoolExecutor(8) as pool:
+            assert not any(pool.map(search_once, range(8)))
+        assert test.read_text() == '{"id": "test"}\n'
 
 
 def test_a_test_part_that_02_wrote_meanwhile_stands(home):

@@ -8,7 +8,6 @@ FOLDER has the 4-bit base, FOLDER-bf16 the 16-bit weights it was made from:
 """
 
 import argparse
-import datetime
 import json
 import re
 import resource
@@ -16,11 +15,12 @@ import shutil
 import subprocess
 import sys
 import time
-from importlib import metadata
 from pathlib import Path
 
+from result_rows import provenance, replace_rows
+
 from parentcare.export import merge
-from parentcare.manifest import REPOSITORY, current_commit, read_json, write_json
+from parentcare.manifest import REPOSITORY
 
 RESULTS = REPOSITORY / "benchmarks" / "results" / "export_h200.json"
 LAYERS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
@@ -86,7 +86,7 @@ def read_logits(folder: Path, adapter: Path | None):
     if adapter:
         model = PeftModel.from_pretrained(model, adapter).eval()
     ids = torch.randint(1000, 100_000, (SEQUENCES, TOKENS), generator=torch.Generator().manual_seed(SEED))
-    with torch.inference_mode():
+    with torch.no_grad():
         logits = torch.cat([model(input_ids=one[None].cuda()).logits[0].float() for one in ids])
     peak = torch.cuda.max_memory_allocated() / 2**30
     del model
@@ -106,8 +106,7 @@ def compare_logits(base: Path, work: Path, four_bit: Path) -> list[dict]:
     for name, (folder, adapter) in roads.items():
         logits, peak = read_logits(folder, adapter)
         agreement = (logits.argmax(-1) == merged.argmax(-1)).float().mean().item()
-        # in place: three tensors of vocabulary size would be more than the models
-        differences = logits.clone().sub_(merged).abs_()
+        differences = (logits - merged).abs()
         rows += [
             row(f"{name} against merged, largest logit difference", "logits", [differences.max().item()], peak),
             row(f"{name} against merged, mean logit difference", "logits", [differences.mean().item()], peak),
@@ -137,6 +136,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--base", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--results", type=Path, default=RESULTS)
+    parser.add_argument("--commit", default="")
+    parser.add_argument("--only", nargs="*", default=[], help="settings by name; all without")
     parser.add_argument("--one", default="")
     arguments = parser.parse_args()
     four_bit, base = arguments.base, arguments.base.with_name(f"{arguments.base.name}-bf16")
@@ -152,11 +154,9 @@ def main() -> None:
     import torch
 
     make_adapter(base, arguments.work / "adapter")
-    versions = {name: metadata.version(name) for name in ("torch", "transformers", "peft", "safetensors")}
-    common = {"device": torch.cuda.get_device_name(), "versions": versions, "commit": current_commit()}
-    common["date"] = datetime.date.today().isoformat()
-    RESULTS.unlink(missing_ok=True)
-    for setting in settings:
+    packages = ["torch", "transformers", "peft", "safetensors"]
+    common = provenance(torch.cuda.get_device_name(), packages, arguments.commit)
+    for setting in arguments.only or settings:
         command = [sys.executable, __file__, *sys.argv[1:], "--one", setting]
         done = subprocess.run(command, capture_output=True, text=True)
         line = next((line for line in done.stdout.splitlines() if line.startswith("RESULT ")), None)
@@ -164,7 +164,7 @@ def main() -> None:
             print(setting, "failed", done.stderr[-3000:], done.stdout[-1000:], flush=True)
             continue
         rows = [one | common for one in json.loads(line[7:])]
-        write_json(RESULTS, [*read_json(RESULTS, []), *rows])
+        replace_rows(arguments.results, rows)
         print(*rows, sep="\n", flush=True)
 
 

@@ -1,9 +1,8 @@
 """Run notebook 03, unedited, on one GPU: in bf16, killed and resumed, in fp16, and fitted to the card.
 
-Forty optimizer steps at exactly 2×4, and in the shape that the plan chooses, on 02's files.
-With a base of random weights and the real size, speed, memory,
-resuming and reloading are real and losses mean nothing: only differences of losses are written. To repeat it, run
-notebook 02 with RUN = "h200" and the base's tokenizer, then
+Forty optimizer steps at exactly 2×4, and in the shape that the plan chooses, on 02's files. With a base of random
+weights and the real size, speed, memory, resuming and reloading are real and losses mean nothing: only differences of
+losses are written. To repeat it, run notebook 02 with RUN = "h200" and the base's tokenizer, then
 
     PYTHONPATH=. python benchmarks/finetune_h200.py --base FOLDER --parts outputs/h200 --work FOLDER
 
@@ -22,6 +21,8 @@ import sys
 import time
 from pathlib import Path
 
+from result_rows import replace_rows
+
 from parentcare.manifest import REPOSITORY, current_commit, notebook_path, read_json, write_json
 
 RESULTS = REPOSITORY / "benchmarks" / "results" / "finetune_h200.json"
@@ -29,6 +30,18 @@ STEPS, EVAL_STEPS, KILLED_AFTER_STEP = 40, 10, 22
 RECIPE = {"MAX_STEPS": STEPS, "EVAL_STEPS": EVAL_STEPS, "MAX_NEW_TOKENS": 16}
 PRECISION = {"bf16": "bf16", "killed": "bf16", "fp16": "fp16", "fit": "bf16"}
 # The step after a validation also pays for the checkpoint, so a block begins when that step is logged.
+# Where the seconds before the first step go: what the source of a cell has → what the cell does.
+CELLS = {
+    "from unsloth import": "imports",
+    "FastLanguageModel.from_pretrained(": "loading the base",
+    "tokenize_file(": "tokens of all rows",
+    "make_plan(": "plan",
+    "get_peft_model(": "LoRA",
+    "base_answer =": "an answer of the base",
+    "base_loss =": "validation loss of the base",
+    "probe_plan(": "probe",
+    "trainer = SFTTrainer(": "trainer",
+}
 BLOCKS = [(first + 1, first + EVAL_STEPS) for first in range(EVAL_STEPS, STEPS, EVAL_STEPS)]
 
 
@@ -114,12 +127,27 @@ def measure(work: Path, name: str, section: dict) -> list[tuple]:
         return found + compare_killed(work, timings["killed_at"] // EVAL_STEPS * EVAL_STEPS)
     pairs = [(rows[first], rows[last]) for first, last in BLOCKS]
     speeds = [(b["tokens"] - a["tokens"]) / (b["seconds"] - a["seconds"]) for a, b in pairs]
+    to_first_step = "from starting papermill to the first optimizer step"
+    parts = time_cells(run_folder(work, name) / "03.ipynb")
+    parts["papermill, the kernel, small cells and the first step"] = timings["first_step_seconds"] - sum(parts.values())
     return [
         *found,
+        *((f"{to_first_step}, of that {what}", [seconds], "s") for what, seconds in parts.items()),
         ("training, blocks of nine steps without validations and checkpoints", speeds, "non-pad tokens/s"),
-        ("from starting papermill to the first optimizer step", [timings["first_step_seconds"]], "s"),
+        (to_first_step, [timings["first_step_seconds"]], "s"),
         (f"{STEPS} steps with {STEPS // EVAL_STEPS} validations and checkpoints", [actual["train_seconds"]], "s"),
     ]
+
+
+def time_cells(executed: Path) -> dict[str, float]:
+    """Return what a cell before training does → its seconds, as papermill wrote them."""
+    found = {}
+    for cell in read_json(executed)["cells"]:
+        source = "".join(cell["source"]) if cell["cell_type"] == "code" else ""
+        for mark, what in CELLS.items():
+            if mark in source:
+                found[what] = cell["metadata"]["papermill"]["duration"]
+    return found
 
 
 def compare_killed(work: Path, resumed: int) -> list[tuple]:
@@ -163,12 +191,13 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--only", nargs="*", choices=PRECISION, default=list(PRECISION))
     parser.add_argument("--commit", default=current_commit(), help="where the code is no git checkout")
+    parser.add_argument("--results", type=Path, default=RESULTS)
     arguments = parser.parse_args()
     arguments.work = arguments.work.resolve()
     arguments.work.mkdir(parents=True, exist_ok=True)
     for name in arguments.only:
         run(name, arguments)
-    write_json(RESULTS, report(arguments.work, arguments.commit))
+    replace_rows(arguments.results, report(arguments.work, arguments.commit))
 
 
 if __name__ == "__main__":

@@ -54,6 +54,7 @@ SETTINGS = {
     "unsloth notebook": (2, 4, "unsloth", "text", None),
     "unsloth notebook, labels": (2, 4, "unsloth", "labels", None),
     "trl": (2, 4, True, "labels", None),
+    "trl, text rows": (2, 4, True, "text", None),
     "ours, 4×2": (4, 2, False, "labels", None),
 }
 TABLE = [Case(setting) for setting in SETTINGS if setting != "ours, 4×2"]
@@ -90,7 +91,7 @@ def load(case: Case, base: str):
     import torch
 
     dtype = torch.bfloat16 if case.precision == "bf16" else torch.float16
-    if case.setting == "trl":
+    if case.setting.startswith("trl"):
         from transformers import AutoModelForCausalLM, AutoTokenizer
 
         model = AutoModelForCausalLM.from_pretrained(base, dtype=dtype, device_map={"": 0})
@@ -151,7 +152,7 @@ def arguments_of(case: Case, batch: int, accumulation: int, checkpointing, paddi
 
 def attach_lora(case: Case, model, checkpointing):
     """Return (model, extra arguments of SFTTrainer): LoRA by Unsloth, or a peft_config for TRL."""
-    if case.setting == "trl":
+    if case.setting.startswith("trl"):
         from peft import LoraConfig
 
         return model, {"peft_config": LoraConfig(r=16, lora_alpha=16, target_modules=LAYERS, task_type="CAUSAL_LM")}
@@ -165,11 +166,14 @@ def attach_lora(case: Case, model, checkpointing):
 
 
 def plan_ours(case: Case, model, rows: list[dict]) -> dict:
-    """Return the plan of notebook 03 for these rows."""
+    """Return the plan of notebook 03 for these rows, that of rank 0 on every GPU."""
+    from accelerate.utils import broadcast_object_list
+
     from parentcare.model.plan import make_plan
 
     recipe = {"per_device_train_batch_size": 2, "gradient_accumulation_steps": 4, "fit_to_card": True}
-    return make_plan(recipe, model, [len(row["input_ids"]) for row in rows], 16, 3407)
+    planned = make_plan(recipe, model, [len(row["input_ids"]) for row in rows], 16, 3407)
+    return broadcast_object_list([planned])[0] if case.gpus > 1 else planned
 
 
 def measure(cases: list[Case], base: str, part: Path) -> None:
@@ -328,6 +332,7 @@ def main() -> None:
     parser.add_argument("--part", type=Path)
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--commit", default="")
+    parser.add_argument("--machine", default="", help="a letter: rows with the same one ran back to back")
     parser.add_argument("--groups", nargs="*", choices=GROUPS, default=list(GROUPS))
     parser.add_argument("--only", nargs="*", default=[], help="settings by name; all without")
     parser.add_argument("--cases", default="")
@@ -339,7 +344,7 @@ def main() -> None:
     import torch
 
     packages = ["torch", "transformers", "trl", "peft", "unsloth", "bitsandbytes"]
-    common = provenance(torch.cuda.get_device_name(), packages, arguments.commit)
+    common = provenance(torch.cuda.get_device_name(), packages, arguments.commit) | {"machine": arguments.machine}
     losses = {}
     for cases in [cases for group in arguments.groups for cases in GROUPS[group]]:
         chosen = [case for case in cases if not arguments.only or case.setting in arguments.only]

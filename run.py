@@ -10,6 +10,7 @@ from __future__ import annotations  # an older Python must get as far as the sen
 
 import argparse
 import ast
+import contextlib
 import os
 import platform
 import subprocess
@@ -47,11 +48,10 @@ def choose_notebooks(arguments: argparse.Namespace) -> list[str]:
     if unknown:
         sys.exit(f"--with {arguments.extras}: {', '.join(unknown)} unknown; choose from {', '.join(EXTRA_NOTEBOOKS)}")
     names = [*MAIN_NOTEBOOKS, *(EXTRA_NOTEBOOKS[number][0] for number in sorted(numbers))]
-    names = [name for name in names if (ROOT / "notebooks" / f"{name}.ipynb").exists()]
-    starts = [_number(name) == _number(arguments.start) for name in names]
-    if arguments.start and not any(starts):
-        sys.exit(f"--from {arguments.start}: no such notebook; choose from {', '.join(map(_number, names))}")
-    return names[starts.index(True) if arguments.start else 0 :]
+    choices, start = [_number(name) for name in names], _number(arguments.start or names[0])
+    if start not in choices:
+        sys.exit(f"--from {arguments.start}: no such notebook; choose from {', '.join(choices)}")
+    return names[choices.index(start) :]
 
 
 def _number(notebook: str) -> str:
@@ -71,77 +71,60 @@ def parse_settings(settings: list[str], notebooks: list[str]) -> dict[str, dict]
         if not owners or not equals:
             lists = "\n".join(f"  {notebook}: {', '.join(known[notebook])}" for notebook in notebooks)
             sys.exit(f"--set {setting}: expected NAME=VALUE with one of these names\n{lists}")
+        with contextlib.suppress(ValueError, SyntaxError):  # a word without quotes is taken as it is
+            value = ast.literal_eval(value)
         for notebook in owners:
-            chosen[notebook][name] = _literal(value)
+            chosen[notebook][name] = value
     return chosen
 
 
 def run_workflow(arguments: argparse.Namespace) -> None:
     """Run what is not current, each notebook in a process of its own, and print what was written."""
+    from parentcare.manifest import notebook_parameters
     from parentcare.model.loading import choose_device, name_run
     from parentcare.runner import execute, print_summary, show_line
 
     notebooks = choose_notebooks(arguments)
     overrides = parse_settings(arguments.settings, notebooks)
-    environment = _demo_environment() if arguments.demo else {}
-    os.environ.update(environment)
+    if arguments.demo:  # torch and unsloth leave a GPU alone
+        os.environ.update(CUDA_VISIBLE_DEVICES="", UNSLOTH_FORCE_CPU="1")
     device = choose_device()
     run = name_run(arguments.run, device)
     limit = arguments.time_limit or TIME_LIMIT_MINUTES[device]
     print(f"run '{run}' on {'the CPU' if device == 'cpu' else 'the GPU'}: {', '.join(map(_number, notebooks))}")
     started, ran = time.time(), []
     for notebook in notebooks:
-        if not _is_done(notebook, run, overrides[notebook], arguments.fresh):
-            execute(notebook, run, overrides[notebook] | _common(notebook, run, arguments), limit * 60, show_line)
+        if arguments.fresh or not _is_done(notebook, run, overrides[notebook]):
+            fresh = {"FRESH": arguments.fresh} if "FRESH" in notebook_parameters(notebook) else {}
+            execute(notebook, run, overrides[notebook] | {"RUN": run} | fresh, limit * 60, show_line)
             ran.append(notebook)
     print_summary(run, notebooks, ran, time.time() - started)
 
 
-def _is_done(notebook: str, run: str, overrides: dict, fresh: bool) -> bool:
+def _is_done(notebook: str, run: str, overrides: dict) -> bool:
     """Return whether the notebook's outputs stand, and say so. Raises SystemExit for a finished run that differs."""
     from parentcare.manifest import check_current
 
     state, reasons = check_current(notebook, run, overrides)
-    if fresh or state == "missing":
-        return False
     if state == "stale" and notebook.startswith("03"):
         sys.exit(
             f"run '{run}' is finished and was made differently: {'; '.join(reasons)}.\n"
             "It is not overwritten unasked: --fresh makes it again, --run NEW keeps it and makes another"
         )
-    if state == "edited":
-        print(f"{notebook}  kept: {', '.join(reasons)} changed by hand after it was written; --fresh makes it again")
-    if state == "current":
-        print(f"{notebook}  skipped: already done, nothing has changed")
-    if state == "stale":
-        print(f"{notebook}  again, because {'; '.join(reasons)}")
-    return state != "stale"
-
-
-def _common(notebook: str, run: str, arguments: argparse.Namespace) -> dict:
-    """Return RUN and FRESH where the notebook has these parameters."""
-    from parentcare.manifest import notebook_parameters
-
-    return {k: v for k, v in {"RUN": run, "FRESH": arguments.fresh}.items() if k in notebook_parameters(notebook)}
-
-
-def _demo_environment() -> dict[str, str]:
-    """Return what makes torch and unsloth leave a GPU alone."""
-    return {"CUDA_VISIBLE_DEVICES": "", "UNSLOTH_FORCE_CPU": "1"}
-
-
-def _literal(value: str):
-    try:
-        return ast.literal_eval(value)
-    except (ValueError, SyntaxError):
-        return value
+    words = {
+        "edited": f"kept: {', '.join(reasons)} changed by hand after it was written; --fresh makes it again",
+        "current": "skipped: already done, nothing has changed",
+        "stale": f"again, because {'; '.join(reasons)}",
+    }
+    if state in words:
+        print(f"{notebook}  {words[state]}")
+    return state in ("edited", "current")
 
 
 def run_tests() -> int:
-    """Return the exit code of ruff and pytest."""
+    """Return 0 where ruff and pytest pass, else 1."""
     commands = (["ruff", "check", "."], ["ruff", "format", "--check", "."], ["pytest"])
-    codes = [subprocess.run([sys.executable, "-m", *command], cwd=ROOT).returncode for command in commands]
-    return next((code for code in reversed(codes) if code), 0)
+    return int(any([subprocess.call([sys.executable, "-m", *command], cwd=ROOT) for command in commands]))
 
 
 def main() -> int:
@@ -160,8 +143,9 @@ def main() -> int:
     if arguments.command == "publish":
         from parentcare.publish import publish_run
 
-        return publish_run(arguments.run or "demo")
-    run_workflow(arguments)
+        publish_run(arguments.run or "demo")
+    else:
+        run_workflow(arguments)
     return 0
 
 

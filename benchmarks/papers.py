@@ -1,6 +1,6 @@
 """How well papers are read, against the source text of the sample papers: python3 benchmarks/papers.py
 
-Writes benchmarks/results/papers.json. `--fuzz N` also reads N mutated files (10,000 take five minutes).
+Writes benchmarks/results/papers.json. `--fuzz N` also reads N mutated files (10,000 take ten minutes).
 The synthetic papers are set like journals' but are no journals' papers; two public documents exported
 from Hancom are measured too where they lie beside the clone.
 """

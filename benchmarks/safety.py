@@ -19,7 +19,7 @@ from parentcare.manifest import REPOSITORY, write_json
 
 QUESTIONS = REPOSITORY / "data" / "questions"
 RESULTS = REPOSITORY / "benchmarks" / "results" / "safety.json"
-PARTS = {"held-out half": "safety_held_out.jsonl"}
+PARTS = {"held-out": "safety_held_out.jsonl"}
 
 
 def measure_routes(questions: list[dict]) -> dict[str, list[bool]]:
@@ -40,7 +40,7 @@ def measure_routes(questions: list[dict]) -> dict[str, list[bool]]:
 
 
 def main() -> None:
-    rows, common = [], provenance(CPU, ["numpy", "scipy"])
+    rows, common = [], provenance(CPU, ["scikit-learn", "kiwipiepy"])
     for part, name in PARTS.items():
         found = measure_routes(read_jsonl(QUESTIONS / name))
         rows += [rate_row(f"{setting}, {part}", outcomes, 2, common) for setting, outcomes in found.items()]

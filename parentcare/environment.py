@@ -13,7 +13,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 VENV = Path(os.environ.get("PARENTCARE_VENV", ROOT / ".venv"))
-TORCH_KEPT = ">= 2.11, < 2.15"
 NEEDED_GB = {"cpu": 4, "cuda": 20}
 
 
@@ -49,8 +48,6 @@ def requirement_lines(keep_torch: bool) -> list[str]:
 
 def machine_has_torch() -> bool:
     """Return whether this Python has a torch in the range that sees a GPU, worth keeping."""
-    if importlib.util.find_spec("torch") is None:
-        return False
     probe = (
         "import torch; version = tuple(map(int, torch.__version__.split('.')[:2])); "
         "print(torch.cuda.is_available(), (2, 11) <= version < (2, 15))"
@@ -60,21 +57,22 @@ def machine_has_torch() -> bool:
 
 
 def _is_filled(extras: list[str]) -> bool:
+    made_from, wanted = _made_from(), wanted_stamp(extras)
+    packages = set(wanted.pop("extras"))
+    return all(made_from.get(k) == v for k, v in wanted.items()) and packages <= set(made_from["extras"])
+
+
+def _made_from() -> dict:
+    """Return the stamp of what was installed; without content before that has ended."""
     try:
-        made_from = json.loads((VENV / "made_from.json").read_text())
+        return json.loads((VENV / "made_from.json").read_text())
     except (OSError, ValueError):
-        return False
-    wanted = wanted_stamp(extras)
-    return all(made_from.get(k) == v for k, v in wanted.items() if k != "extras") and set(wanted["extras"]) <= set(
-        made_from["extras"]
-    )
+        return {}
 
 
 def _check_machine() -> None:
     if importlib.util.find_spec("venv") is None or importlib.util.find_spec("ensurepip") is None:
         sys.exit("Python's venv module is missing; on Debian and Ubuntu: sudo apt install python3-venv")
-    if importlib.util.find_spec("pip") is None:
-        sys.exit("pip is missing; on Debian and Ubuntu: sudo apt install python3-pip")
     needed = NEEDED_GB["cuda" if shutil.which("nvidia-smi") else "cpu"]
     free = shutil.disk_usage(ROOT).free / 1e9
     if free < needed:
@@ -83,13 +81,12 @@ def _check_machine() -> None:
 
 def _fill(python: Path, extras: list[str]) -> None:
     """Make the environment and install into it, step by step."""
-    keep_torch = machine_has_torch()
-    before = _made_extras()
+    keep_torch, before = machine_has_torch(), _made_from().get("extras", [])
     if not python.exists():
         flags = ["--system-site-packages"] if keep_torch else []
         _step("making .venv", [sys.executable, "-m", "venv", *flags, str(VENV)])
     if keep_torch:
-        print(f"keeping this machine's torch ({TORCH_KEPT}), which sees the GPU")
+        print("keeping this machine's torch (>= 2.11, < 2.15), which sees the GPU")
     pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check"]
     lines = requirement_lines(keep_torch)
     torch = [line for line in lines if line.startswith("torch==")]
@@ -105,13 +102,6 @@ def _fill(python: Path, extras: list[str]) -> None:
     site = next((VENV / "lib").glob("python*")) / "site-packages"
     (site / "parentcare.pth").write_text(f"{ROOT}\n")
     (VENV / "made_from.json").write_text(json.dumps(wanted))
-
-
-def _made_extras() -> list[str]:
-    try:
-        return json.loads((VENV / "made_from.json").read_text())["extras"]
-    except (OSError, ValueError):
-        return []
 
 
 def _step(title: str, command: list[str]) -> None:

@@ -4,6 +4,7 @@ Standard library only: run.py imports this before anything is installed.
 """
 
 import ast
+import contextlib
 import datetime
 import hashlib
 import json
@@ -23,10 +24,8 @@ STAMPED_PACKAGES = (
     "torch transformers trl unsloth unsloth_zoo"
 ).split()
 UNSTAMPED_PARAMETERS = {"RUN", "FRESH"}
+IMPORTED = re.compile(r"parentcare\.(\w+)")
 _STARTED = time.time()
-
-
-# --- files -------------------------------------------------------------------------------------
 
 
 def write_atomically(path: Path, content: str | bytes) -> Path:
@@ -36,7 +35,7 @@ def write_atomically(path: Path, content: str | bytes) -> Path:
     beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with open(beside, "wb") as file:
-            file.write(content.encode("utf-8") if isinstance(content, str) else content)
+            file.write(content.encode() if isinstance(content, str) else content)
             file.flush()
             os.fsync(file.fileno())
         os.replace(beside, path)
@@ -86,9 +85,6 @@ def format_seconds(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-# --- runs --------------------------------------------------------------------------------------
-
-
 def run_folder(run: str) -> Path:
     """Return outputs/<run>, made if missing. Raises ValueError for a name that is no folder name."""
     if not re.fullmatch(r"[\w][\w.\-]*", run):
@@ -113,16 +109,14 @@ def require(path: Path, made_by: str) -> Path:
 def record(notebook: str, run: str, namespace: dict, **entry) -> dict:
     """Return the notebook's section of run.json after replacing it whole.
 
-    `namespace` is the notebook's globals(), from which its parameters are read; `entry` has
-    `reads` and `writes`, lists of paths, and whatever else the notebook found worth keeping.
+    `namespace` is the notebook's globals(); `entry` has `reads` and `writes`, lists of paths, and what else it found.
     """
-    known = notebook_parameters(notebook)
     section = {
         "finished": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "seconds": round(time.time() - _STARTED, 1),
         "commit": current_commit(),
         "python": sys.version.split()[0],
-        "stamp": make_stamp(notebook, {name: namespace[name] for name in known}),
+        "stamp": make_stamp(notebook, {name: namespace[name] for name in notebook_parameters(notebook)}),
         **entry,
         "reads": {short_path(p): sha256(p) for p in entry["reads"]},
         "writes": {short_path(p): sha256(p) for p in entry["writes"]},
@@ -135,13 +129,9 @@ def record(notebook: str, run: str, namespace: dict, **entry) -> dict:
 
 def current_commit() -> str:
     """Return the commit that is checked out, '+changes' if the tree differs, or 'unknown'."""
-
-    def git(*words: str) -> str:
-        command = ["git", "-C", str(REPOSITORY), *words]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
+    describe = ["git", "describe", "--always", "--exclude=*", "--abbrev=12", "--dirty=+changes"]
     try:
-        return git("rev-parse", "--short=12", "HEAD") + ("+changes" if git("diff", "--stat", "HEAD") else "")
+        return subprocess.run(describe, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
 
@@ -156,9 +146,6 @@ def refuse_finished(notebook: str, run: str, fresh: bool) -> None:
         )
 
 
-# --- stamps ------------------------------------------------------------------------------------
-
-
 def notebook_path(notebook: str) -> Path:
     """Return the file of a notebook named like '02_explore_data' or 'optional/tune'."""
     return REPOSITORY / "notebooks" / f"{notebook}.ipynb"
@@ -167,9 +154,8 @@ def notebook_path(notebook: str) -> Path:
 def code_cells(notebook: str) -> list[tuple[str, list[str]]]:
     """Return (source, tags) of each code cell of the notebook on disk, in order."""
     cells = json.loads(notebook_path(notebook).read_text(encoding="utf-8"))["cells"]
-    return [
-        ("".join(cell["source"]), cell["metadata"].get("tags", [])) for cell in cells if cell["cell_type"] == "code"
-    ]
+    code = [cell for cell in cells if cell["cell_type"] == "code"]
+    return [("".join(cell["source"]), cell["metadata"].get("tags", [])) for cell in code]
 
 
 def notebook_parameters(notebook: str) -> dict:
@@ -180,10 +166,7 @@ def notebook_parameters(notebook: str) -> dict:
 
 
 def read_settings(notebook: str, file: str) -> dict:
-    """Return the parameters of `notebook` that `file` sets, which optional/tune wrote; none for "".
-
-    Raises FileNotFoundError, and ValueError for a name that is no parameter of the notebook.
-    """
+    """Return the parameters of `notebook` that `file` of optional/tune sets, none for "". Raises ValueError."""
     if not file:
         return {}
     path = require(HOME / file, "optional/tune")
@@ -191,56 +174,55 @@ def read_settings(notebook: str, file: str) -> dict:
     unknown = sorted(settings.keys() - known.keys())
     if unknown or not settings:
         raise ValueError(
-            f"{short_path(path)} sets {', '.join(unknown) or 'nothing'}; expected `settings` with parameters of "
-            f"{notebook}: {', '.join(known)}"
+            f"{short_path(path)} sets {', '.join(unknown) or 'nothing'}; "
+            f"expected `settings` with parameters of {notebook}: {', '.join(known)}"
         )
     return settings
 
 
-def package_folders(source: str) -> set[str]:
-    """Return the names under parentcare/ that the source imports, directly or through them."""
-    found, waiting = set(), {name for name in re.findall(r"parentcare\.(\w+)", source)}
+def package_files(source: str) -> list[Path]:
+    """Return the files of what the source imports of parentcare, directly or through its folders, without figures."""
+    found, waiting, files = {"figures"}, IMPORTED.findall(source), []
     while waiting:
         name = waiting.pop()
-        found.add(name)
-        folder = REPOSITORY / "parentcare" / name
-        text = "".join(p.read_text(encoding="utf-8") for p in sorted(folder.glob("*.py")))
-        waiting |= set(re.findall(r"parentcare\.(\w+)", text)) - found
-    return found - {"figures"}
+        if name not in found:
+            found.add(name)
+            module = REPOSITORY / "parentcare" / name
+            inside = sorted(module.glob("*.py"))
+            waiting += [name for path in inside for name in IMPORTED.findall(path.read_text(encoding="utf-8"))]
+            files += inside or [module.with_suffix(".py")]
+    return sorted(files)
 
 
 def make_stamp(notebook: str, parameters: dict) -> dict:
-    """Return the hashes of code cells and package folders, the parameters, and the versions."""
+    """Return the hashes of code cells and package files, the parameters, and the versions."""
     parameters = parameters | read_settings(notebook, parameters.get("SETTINGS_FILE", ""))
     source = "\n".join(s for s, tags in code_cells(notebook) if "parameters" not in tags)
-    folders = sorted(package_folders(source))
-    package = [sha256(path) for f in folders for path in _sources(REPOSITORY / "parentcare" / f)]
-    versions = {name: _version(name) for name in STAMPED_PACKAGES}
+    package = " ".join(sha256(path) for path in package_files(source))
+    versions = {}
+    for name in STAMPED_PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            versions[name] = metadata.version(name)
     return {
         "code": hashlib.sha256(source.encode()).hexdigest(),
-        "package": hashlib.sha256(" ".join(package).encode()).hexdigest(),
+        "package": hashlib.sha256(package.encode()).hexdigest(),
         # through JSON, so that a tuple equals the list that run.json gives back
         "parameters": json.loads(json.dumps({k: v for k, v in parameters.items() if k not in UNSTAMPED_PARAMETERS})),
-        "versions": {name: version for name, version in versions.items() if version},
+        "versions": versions,
     }
 
 
 def check_current(notebook: str, run: str, overrides: dict) -> tuple[str, list[str]]:
-    """Return ('current' | 'edited' | 'stale' | 'missing', reasons) for a notebook's outputs.
-
-    'edited': an output was changed by hand after the notebook wrote it, and is to be kept.
-    """
+    """Return ('current' | 'edited', by hand, to be kept | 'stale' | 'missing', reasons) for a notebook's outputs."""
     section = read_run(run)["notebooks"].get(notebook)
     if section is None:
         return "missing", ["it has not run"]
     now = {path: sha256(HOME / path) for path in section["writes"]}
-    missing = [path for path, digest in now.items() if digest is None]
-    if missing:
+    if missing := [path for path, digest in now.items() if digest is None]:
         return "missing", [f"{path} is not there" for path in missing]
-    edited = [path for path, digest in now.items() if digest != section["writes"][path]]
-    if edited:
+    if edited := [path for path, digest in now.items() if digest != section["writes"][path]]:
         return "edited", edited
-    reasons = [f"{p} changed" for p, digest in section["reads"].items() if sha256(HOME / p) != digest]
+    reasons = [f"{path} changed" for path, digest in section["reads"].items() if sha256(HOME / path) != digest]
     reasons += stamp_differences(section["stamp"], make_stamp(notebook, notebook_parameters(notebook) | overrides))
     return ("stale" if reasons else "current"), reasons
 
@@ -249,25 +231,9 @@ def stamp_differences(old: dict, new: dict) -> list[str]:
     """Return in words what differs between two stamps: 'MAX_STEPS 30 → 40', 'code cells changed'."""
     reasons = []
     for kind in ("parameters", "versions"):
-        for name in sorted(old[kind].keys() | new[kind].keys()):
+        for name in sorted(old[kind] | new[kind]):
             before, after = old[kind].get(name), new[kind].get(name)
             if before != after:
                 reasons.append(f"{name} {before!r} → {after!r}")
-    return reasons + [
-        f"{words} changed"
-        for key, words in (("code", "code cells"), ("package", "package code"))
-        if old[key] != new[key]
-    ]
-
-
-def _sources(path: Path) -> list[Path]:
-    if path.is_dir():
-        return sorted(path.glob("*.py"))
-    return [path.with_suffix(".py")]
-
-
-def _version(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
+    words = {"code": "code cells changed", "package": "package code changed"}
+    return reasons + [words[key] for key in words if old[key] != new[key]]

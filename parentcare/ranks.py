@@ -18,8 +18,8 @@ def launch_command(notebook: str, gpus: int, parameters: dict) -> list[str]:
     return [*torchrun, "-m", "parentcare.ranks", notebook, json.dumps(parameters)]
 
 
-def run_cells(notebook: str, parameters: dict) -> dict:
-    """Return the variables of this rank after all its cells."""
+def run_cells(notebook: str, parameters: dict) -> None:
+    """Run the cells of this rank."""
     import torch
     from accelerate import PartialState
     from accelerate.utils import broadcast_object_list
@@ -39,7 +39,6 @@ def run_cells(notebook: str, parameters: dict) -> dict:
             names = assigned_names(source)
             values = [{name: namespace[name] for name in names} if rank == 0 else None]
             namespace |= broadcast_object_list(values)[0]
-    return namespace
 
 
 def assigned_names(source: str) -> list[str]:
@@ -48,16 +47,11 @@ def assigned_names(source: str) -> list[str]:
     return sorted({node.id for target in targets for node in ast.walk(target) if isinstance(node, ast.Name)})
 
 
-def leave() -> None:
-    """Wait for the other ranks and end the connections: a rank that is cut off aborts."""
+if __name__ == "__main__":
     from accelerate import PartialState
 
-    state = PartialState()
-    state.wait_for_everyone()
-    state.destroy_process_group()
-
-
-if __name__ == "__main__":
     os.chdir(notebook_path(sys.argv[1]).parent)
     run_cells(sys.argv[1], json.loads(sys.argv[2]))
-    leave()
+    # a rank that is cut off from the others aborts
+    PartialState().wait_for_everyone()
+    PartialState().destroy_process_group()

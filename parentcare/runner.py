@@ -1,5 +1,6 @@
 """Executing one notebook with papermill in a process of its own, and telling how far it is."""
 
+import collections
 import ctypes
 import json
 import os
@@ -12,16 +13,8 @@ import threading
 import time
 from pathlib import Path
 
-from parentcare.manifest import (
-    HOME,
-    REPOSITORY,
-    format_seconds,
-    notebook_path,
-    read_json,
-    read_run,
-    run_folder,
-    short_path,
-)
+from parentcare import manifest
+from parentcare.manifest import format_seconds, short_path
 from parentcare.ranks import launch_command
 
 # Waiting threads of torch that spin make a tiny model five times slower on a machine with anything else to do.
@@ -37,16 +30,16 @@ SHOWN = re.compile(r"^(step|row|trial) +\d")
 
 def execute(notebook: str, run: str, parameters: dict, limit_seconds: float, show=print) -> Path:
     """Return the executed copy, which several GPUs do not leave. Raises SystemExit with the error's last lines."""
-    copy = run_folder(run) / "notebooks" / f"{notebook}.ipynb"
+    copy = manifest.run_folder(run) / "notebooks" / f"{notebook}.ipynb"
     copy.parent.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "papermill", str(notebook_path(notebook)), str(copy), "-k", "python3"]
+    command = [sys.executable, "-m", "papermill", str(manifest.notebook_path(notebook)), str(copy), "-k", "python3"]
     command += ["--log-output", "--no-progress-bar", "--no-request-save-on-cell-execute"]
     command += ["--parameters_yaml", json.dumps(parameters)]
     if parameters.get("GPUS", 1) > 1:
         command = launch_command(notebook, parameters["GPUS"], parameters)
     process = subprocess.Popen(
         command,
-        cwd=REPOSITORY / "notebooks",
+        cwd=manifest.REPOSITORY / "notebooks",
         env=QUIET_ENVIRONMENT | os.environ,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -60,7 +53,7 @@ def execute(notebook: str, run: str, parameters: dict, limit_seconds: float, sho
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
     if process.wait() != 0:
-        sys.exit(_describe_failure(notebook, copy, cell, last_lines, limit_seconds))
+        sys.exit(_describe_failure(notebook, copy, cell, last_lines))
     return copy
 
 
@@ -78,66 +71,57 @@ def _die_with_parent() -> None:
 
 
 def _follow(process, notebook: str, run: str, limit_seconds: float, show) -> tuple[int, list[str]]:
-    """Return (the last cell that was begun, the output's last lines) when the process has ended."""
+    """Return (the last cell that was begun, the output's last lines) when the process has ended or its time is up."""
     lines: queue.Queue = queue.Queue()
     threading.Thread(target=lambda: [*map(lines.put, process.stdout), lines.put(None)], daemon=True).start()
-    total, started = len(json.loads(notebook_path(notebook).read_text(encoding="utf-8"))["cells"]), time.time()
-    expected, cell, last = expected_seconds(notebook, run), 0, []
-    while True:
-        if time.time() - started > limit_seconds:
-            last.append(f"stopped: it ran longer than the limit of {limit_seconds / 60:.0f} minutes (--time-limit)")
-            return cell, last
-        try:
-            line = lines.get(timeout=1)
-        except queue.Empty:
-            continue
-        if line is None:
-            return cell, last
-        line = line.rstrip()
-        last = [*last[-39:], line]
-        if match := CELL.match(line):
-            cell = int(match[1])
-            show(f"{notebook}  cell {cell} of {total}  {_times(time.time() - started, expected)}")
-        elif SHOWN.match(line):
-            show(f"{notebook}  {line}")
+    total, expected = (
+        len(manifest.read_json(manifest.notebook_path(notebook))["cells"]),
+        expected_seconds(notebook, run),
+    )
+    started, cell, last = time.time(), 0, collections.deque(maxlen=12)
+    try:
+        while line := lines.get(timeout=max(0, started + limit_seconds - time.time())):
+            last.append(line.rstrip())
+            took = time.time() - started
+            if match := CELL.match(last[-1]):
+                cell = int(match[1])
+                left = f", about {format_seconds(max(0, expected - took))} left" if expected else ""
+                show(f"{notebook}  cell {cell} of {total}  {format_seconds(took)}{left}")
+            elif SHOWN.match(line):
+                show(f"{notebook}  {last[-1]}")
+    except queue.Empty:
+        last.append(f"stopped: it ran longer than the limit of {limit_seconds / 60:.0f} minutes (--time-limit)")
+    return cell, list(last)
 
 
 def expected_seconds(notebook: str, run: str) -> float | None:
     """Return how long the notebook took the last time, in this run or in the published one of its name."""
-    published = read_json(REPOSITORY / "outputs" / "published" / run / "run.json", {"notebooks": {}})
-    for content in (read_run(run), published):
-        if notebook in content["notebooks"]:
-            return content["notebooks"][notebook]["seconds"]
-    return None
+    published = manifest.read_json(manifest.REPOSITORY / "outputs" / "published" / run / "run.json", {"notebooks": {}})
+    sections = published["notebooks"] | manifest.read_run(run)["notebooks"]
+    return sections[notebook]["seconds"] if notebook in sections else None
+
+
+def _describe_failure(notebook: str, copy: Path, cell: int, last_lines: list[str]) -> str:
+    """Return the notebook, the cell's first line, the last lines of the error, and the executed copy."""
+    source = ""
+    for index, found in enumerate(manifest.read_json(copy, {"cells": []})["cells"], start=1):
+        for output in found.get("outputs", []):
+            if output["output_type"] == "error":
+                cell, source = index, "".join(found["source"]).partition("\n")[0]
+                last_lines = [f"{output['ename']}: {output['evalue']}"]
+    tail = "\n".join(last_lines)
+    return f"\n{notebook} failed in cell {cell}: {source}\n{tail}\nThe executed copy: {short_path(copy)}"
 
 
 def print_summary(run: str, notebooks: list[str], ran: list[str], seconds: float) -> None:
     """Print what each notebook wrote, and where the time went."""
-    sections = read_run(run)["notebooks"]
+    sections = manifest.read_run(run)["notebooks"]
     print(f"\n{'notebook':<18} {'time':>7}  written")
     for notebook in notebooks:
-        section = sections.get(notebook, {"seconds": 0, "writes": {}})
-        took = format_seconds(section["seconds"]) if notebook in ran else "skipped"
-        for row, path in enumerate(section["writes"] or ["nothing"]):
+        took = format_seconds(sections[notebook]["seconds"]) if notebook in ran else "skipped"
+        for row, path in enumerate(sections[notebook]["writes"] or ["nothing"]):
             print(f"{notebook if row == 0 else '':<18} {took if row == 0 else '':>7}  {path}")
-    print(f"{'in all':<18} {format_seconds(seconds):>7}  {short_path(HOME / 'outputs' / run)}/run.json")
-
-
-def _describe_failure(notebook: str, copy: Path, cell: int, last_lines: list[str], limit_seconds: float) -> str:
-    """Return the notebook, the cell's first line, the last lines of the error, and the executed copy."""
-    source, error = "", []
-    for index, found in enumerate((read_json(copy, {}) or {}).get("cells", []), start=1):
-        for output in found.get("outputs", []):
-            if output["output_type"] == "error":
-                cell, source = index, next(iter("".join(found["source"]).splitlines()), "")
-                error = [f"{output['ename']}: {output['evalue']}"]
-    tail = "\n".join(error or last_lines[-12:])
-    return f"\n{notebook} failed in cell {cell}: {source}\n{tail}\nThe executed copy: {short_path(copy)}"
-
-
-def _times(seconds: float, expected: float | None) -> str:
-    left = f", about {format_seconds(max(0, expected - seconds))} left" if expected else ""
-    return format_seconds(seconds) + left
+    print(f"{'in all':<18} {format_seconds(seconds):>7}  {short_path(manifest.HOME / 'outputs' / run)}/run.json")
 
 
 def show_line(line: str) -> None:

@@ -30,7 +30,7 @@ def test_colabs_own_torch_and_kernel_are_kept(installed):
 
 def test_a_notebook_that_needs_more_gets_its_extra(installed):
     colab.prepare(use_drive=False, extra="ask")
-    assert [line.split("==")[0] for line in installed[-1]] == ["gradio", "bm25s", "scipy"]
+    assert [line.split("==")[0] for line in installed[-1]] == ["gradio", "bm25s", "scikit-learn"]
 
 
 def test_nothing_is_installed_twice(monkeypatch):

@@ -5,6 +5,7 @@ Answers come by extraction, from a run's adapter (--run NAME), or from an OpenAI
 
 import argparse
 import sys
+from pathlib import Path
 
 from parentcare.environment import enter_environment
 from parentcare.manifest import HOME
@@ -12,14 +13,11 @@ from parentcare.manifest import HOME
 
 def parse_arguments(words: list[str] | None = None) -> argparse.Namespace:
     """Return the parsed command line."""
-    parser = argparse.ArgumentParser(
-        prog="python3 -m parentcare.assistant",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    layout = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser("python3 -m parentcare.assistant", description=__doc__, formatter_class=layout)
     parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 opens the page to the network")
     parser.add_argument("--port", type=int, default=7860)
-    parser.add_argument("--index", default=HOME / "outputs" / "index", metavar="FOLDER")
+    parser.add_argument("--index", type=Path, default=HOME / "outputs" / "index", metavar="FOLDER")
     parser.add_argument("--run", default="", metavar="NAME", help="answer with this run's adapter")
     parser.add_argument("--adapter", default="", metavar="SOURCE", help="a folder or a published name in its place")
     parser.add_argument("--server", default="", metavar="URL", help="such as http://127.0.0.1:8000/v1")
@@ -30,23 +28,20 @@ def parse_arguments(words: list[str] | None = None) -> argparse.Namespace:
 
 def main() -> None:
     """Serve the page until it is stopped. Raises SystemExit in one sentence where something is missing."""
-    from parentcare.assistant.app import build_page, launch
-    from parentcare.assistant.index import load_index
-    from parentcare.assistant.writers import choose_writer
+    from parentcare.assistant import app, index, writers
     from parentcare.model.loading import choose_device
 
-    arguments = parse_arguments()
+    asked = parse_arguments()
+    model_here = bool(asked.run or asked.adapter) and not asked.server
+    server = {"server": asked.server, "model": asked.model, "instruct": asked.instruct}
     try:
-        index = load_index(arguments.index)
-        model_here = bool(arguments.run or arguments.adapter) and not arguments.server
-        server = {"server": arguments.server, "model": arguments.model, "instruct": arguments.instruct}
+        papers = index.load_index(asked.index)
         device = choose_device() if model_here else "cpu"
-        writer = choose_writer(arguments.run, device, arguments.adapter, **server)
+        writer = writers.choose_writer(asked.run, device, asked.adapter, **server)
     except (OSError, ValueError, RuntimeError) as error:
         sys.exit(str(error))
     # a model in this process answers one at a time
-    page = build_page(index, writer, concurrency=1 if model_here else 4)
-    launch(page, arguments.host, arguments.port)
+    app.launch(app.build_page(papers, writer, concurrency=1 if model_here else 4), asked.host, asked.port)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,9 @@
 """Answers in which every sentence cites a passage and is checked against it, and summaries of a given text.
 
-Safety advice comes before any retrieval or model. A sentence that fails its check is left out, and how
-many were is said. Everything that leaves here carries the notice that AI made it.
+Safety advice comes before any retrieval or model; everything that leaves here says that AI made it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -43,25 +42,17 @@ class Claim(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """`message` stands in the place of claims, or below them where the writer stopped; `passages` are [1], [2] …"""
+    """`message` stands in the place of claims, or below them where the writer stopped; `passages` are [1], [2] …
 
-    question: str
+    A summary has no question, and cites nothing; `share_read` is of the whole text's characters.
+    """
+
+    question: str = ""
     message: str = ""
     claims: tuple[Claim, ...] = ()
     passages: tuple[Passage, ...] = ()
     writer: str = ""
-
-
-class Summary(NamedTuple):
-    """The claims cite nothing; those with problems are marked. `share_read` is of the whole text's characters."""
-
-    message: str = ""
-    claims: tuple[Claim, ...] = ()
     share_read: float = 0.0
-    writer: str = ""
-
-
-# --- answers -----------------------------------------------------------------------------------
 
 
 def answer_question(question: str, index: Index, writer: Writer, limit: int = 5) -> Iterator[Answer]:
@@ -74,46 +65,43 @@ def answer_question(question: str, index: Index, writer: Writer, limit: int = 5)
         yield Answer(question, advice.message)
         return
     passages = search(index, question, limit)
-    if not passages or not has_evidence(index, question, passages):
+    if not has_evidence(index, question, passages):
         yield Answer(question, NO_EVIDENCE)
         return
     passages = [passage for passage in passages if passage.score >= RELEVANT * passages[0].score]
     answer = Answer(question, passages=tuple(passages), writer=writer.label)
     yield answer
-    try:
-        for sentence, cited in writer.write(question, passages):
-            claim = Claim(sentence, cited, check_claim(sentence, cited, passages))
-            answer = answer._replace(claims=(*answer.claims, claim))
-            yield answer
-    except WriterError as error:
-        yield answer._replace(message=str(error))
-        return
-    if not any(not claim.problems for claim in answer.claims):
+    sentences = writer.write(question, passages)
+    answer = yield from add_claims(answer, sentences, lambda sentence, cited: check_claim(sentence, cited, passages))
+    if not answer.message and all(claim.problems for claim in answer.claims):
         yield answer._replace(message=NOTHING_LEFT)
 
 
-# --- summaries ---------------------------------------------------------------------------------
-
-
-def summarise_text(text: str, writer: Writer, whole_chars: int = 0) -> Iterator[Summary]:
+def summarise_text(text: str, writer: Writer, whole_chars: int = 0) -> Iterator[Answer]:
     """Yield the summary as it grows. `whole_chars`: of the document that `text` was taken from, else its own."""
     text = normalise_text(text.encode("utf-8", "ignore").decode())
     if not text or len(text) > MAX_TEXT_CHARS:
-        yield Summary(f"글을 1자에서 {MAX_TEXT_CHARS:,}자 사이로 넣어 주십시오. 지금은 {len(text):,}자입니다.")
+        yield Answer(message=f"글을 1자에서 {MAX_TEXT_CHARS:,}자 사이로 넣어 주십시오. 지금은 {len(text):,}자입니다.")
         return
     if len(text) <= MAX_QUESTION_CHARS and (advice := check_question(text)):
-        yield Summary(advice.message)
+        yield Answer(message=advice.message)
         return
-    summary = Summary(writer=writer.label)
+    read, pieces = writer.summarise(text)
+    summary = Answer(writer=writer.label, share_read=min(1.0, len(read) / max(whole_chars, len(text))))
+    sentences = ((sentence, []) for sentence in cut_sentences(pieces))
+    yield from add_claims(summary, sentences, lambda sentence, _: check_against(sentence, read))
+
+
+def add_claims(answer: Answer, sentences: Iterator, check: Callable) -> Generator[Answer, None, Answer]:
+    """Yield, and at last return, the answer with one checked sentence more at a time, and why the writer stopped."""
     try:
-        read, pieces = writer.summarise(text)
-        summary = summary._replace(share_read=min(1.0, len(read) / max(whole_chars, len(text))))
-        for sentence in cut_sentences(pieces):
-            claim = Claim(sentence, [], check_against(sentence, read))
-            summary = summary._replace(claims=(*summary.claims, claim))
-            yield summary
+        for sentence, cited in sentences:
+            answer = answer._replace(claims=(*answer.claims, Claim(sentence, cited, check(sentence, cited))))
+            yield answer
     except WriterError as error:
-        yield summary._replace(message=str(error))
+        answer = answer._replace(message=str(error))
+        yield answer
+    return answer
 
 
 def read_document(path: Path) -> tuple[str, int]:
@@ -129,9 +117,6 @@ def read_document(path: Path) -> tuple[str, int]:
     sections = parse_paper(read)["sections"]
     prose = "\n".join(section["text"] for section in sections.values()) or "\n".join(read_prose(read))
     return (fit_body(sections) if sections else prose[:MAX_TEXT_CHARS]), len(prose)
-
-
-# --- as text -----------------------------------------------------------------------------------
 
 
 def describe_passage(passage: Passage) -> str:
@@ -158,12 +143,11 @@ def format_answer(answer: Answer) -> str:
     return "\n".join(lines)
 
 
-def format_summary(summary: Summary) -> str:
+def format_summary(summary: Answer) -> str:
     """Return the summary as plain text to print or save; a sentence that the text does not bear out is marked."""
     lines = [f"[AI 생성] {NOTICE}"]
-    lines += [
-        c.sentence + (f" (본문에서 확인되지 않음: {'; '.join(c.problems)})" if c.problems else "")
-        for c in summary.claims
-    ]
+    for claim in summary.claims:
+        why = f" ({UNCONFIRMED}: {'; '.join(claim.problems)})" if claim.problems else ""
+        lines.append(claim.sentence + why)
     lines += [f"읽은 분량: 글의 {summary.share_read:.0%}", summary.writer] if summary.writer else []
     return "\n".join([*lines, *filter(None, [summary.message])])

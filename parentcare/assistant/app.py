@@ -8,22 +8,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from parentcare.assistant.answers import (
-    MAX_QUESTION_CHARS,
-    MAX_TEXT_CHARS,
-    NOTICE,
-    SYNTHETIC,
-    UNCONFIRMED,
-    Answer,
-    Summary,
-    answer_question,
-    describe_dropped,
-    describe_passage,
-    format_answer,
-    format_summary,
-    read_document,
-    summarise_text,
-)
+from parentcare.assistant import answers
+from parentcare.assistant.answers import Answer
 from parentcare.assistant.index import Index
 from parentcare.assistant.writers import Writer
 
@@ -80,50 +66,40 @@ SAVE = """(text) => {
 }"""
 
 
-# --- as HTML -----------------------------------------------------------------------------------
-
-
 def show_answer(answer: Answer) -> str:
     """Return the answer as HTML: notice, labels, sentences whose [n] opens the passage, and the passages."""
-    parts = [f'<p class="notice">[AI 생성] {NOTICE}</p>']
+    parts = [_paragraph("notice", f"[AI 생성] {answers.NOTICE}")]
     if any(passage.synthetic for passage in answer.passages):
-        parts.append(f'<p class="label">{SYNTHETIC}</p>')
-    shown = [claim for claim in answer.claims if not claim.problems]
-    parts += [f"<p>{html.escape(c.sentence)} {''.join(map(show_citation, c.cited))}</p>" for c in shown]
-    parts += [f'<p class="message">{html.escape(answer.message)}</p>'] if answer.message else []
-    parts += [f'<p class="how">{html.escape(line)}</p>' for line in (describe_dropped(answer), answer.writer) if line]
+        parts.append(_paragraph("label", answers.SYNTHETIC))
+    for sentence, cited, problems in answer.claims:
+        links = "".join(f'<a class="cite" href="#passage-{n}" data-passage="{n}">[{n}]</a>' for n in cited)
+        parts += [] if problems else [f"<p>{html.escape(sentence)} {links}</p>"]
+    parts.append(_paragraph("message", answer.message))
+    parts += [_paragraph("how", line) for line in (answers.describe_dropped(answer), answer.writer)]
     for number, passage in enumerate(answer.passages, start=1):
-        title, text = html.escape(describe_passage(passage)), html.escape(passage.text)
-        source = html.escape(f"출처: {passage.source} · 이용 조건: {passage.license}")
+        title, text = html.escape(answers.describe_passage(passage)), html.escape(passage.text)
+        source = _paragraph("how", f"출처: {passage.source} · 이용 조건: {passage.license}")
         parts.append(
             f'<details id="passage-{number}"><summary>[{number}] {title}</summary>'
-            f'<blockquote>{text}</blockquote><p class="how">{source}</p></details>'
+            f"<blockquote>{text}</blockquote>{source}</details>"
         )
-    return _wrap(parts)
-
-
-def show_citation(number: int) -> str:
-    """Return the link that opens a passage."""
-    return f'<a class="cite" href="#passage-{number}" data-passage="{number}">[{number}]</a>'
-
-
-def show_summary(summary: Summary) -> str:
-    """Return the summary as HTML; a sentence that the text does not bear out is underlined and says so."""
-    parts = [f'<p class="notice">[AI 생성] {NOTICE}</p>']
-    for claim in summary.claims:
-        why = f' <span class="how">({UNCONFIRMED})</span>' if claim.problems else ""
-        parts.append(f'<p class="{"doubt" if why else "said"}">{html.escape(claim.sentence)}{why}</p>')
-    parts += [f'<p class="message">{html.escape(summary.message)}</p>'] if summary.message else []
-    if summary.writer:
-        parts.append(f'<p class="how">읽은 분량: 글의 {summary.share_read:.0%}. {html.escape(summary.writer)}</p>')
-    return _wrap(parts)
-
-
-def _wrap(parts: list[str]) -> str:
     return f'<div class="answer">{"".join(parts)}</div>'
 
 
-# --- the page ----------------------------------------------------------------------------------
+def show_summary(summary: Answer) -> str:
+    """Return the summary as HTML; a sentence that the text does not bear out is underlined and says so."""
+    parts = [_paragraph("notice", f"[AI 생성] {answers.NOTICE}")]
+    for claim in summary.claims:
+        why = f' <span class="how">({answers.UNCONFIRMED})</span>' if claim.problems else ""
+        parts.append(f'<p class="{"doubt" if why else "said"}">{html.escape(claim.sentence)}{why}</p>')
+    parts.append(_paragraph("message", summary.message))
+    if summary.writer:
+        parts.append(_paragraph("how", f"읽은 분량: 글의 {summary.share_read:.0%}. {summary.writer}"))
+    return f'<div class="answer">{"".join(parts)}</div>'
+
+
+def _paragraph(kind: str, text: str) -> str:
+    return f'<p class="{kind}">{html.escape(text)}</p>' if text else ""
 
 
 def build_page(index: Index, writer: Writer, concurrency: int = 1):
@@ -133,24 +109,26 @@ def build_page(index: Index, writer: Writer, concurrency: int = 1):
     import gradio
 
     def ask(question: str) -> Iterator[tuple[str, str]]:
-        for answer in answer_question(question or "", index, writer):
-            yield show_answer(answer), format_answer(answer)
+        for answer in answers.answer_question(question or "", index, writer):
+            yield show_answer(answer), answers.format_answer(answer)
 
     def summarise(text: str, file: str | None) -> Iterator[tuple[str, str]]:
         for summary in summarise_input(text or "", file, writer):
-            yield show_summary(summary), format_summary(summary)
+            yield show_summary(summary), answers.format_summary(summary)
 
-    with gradio.Blocks(title="ParentCare", analytics_enabled=False, delete_cache=(600, 600)) as page:
+    with gradio.Blocks(title="ParentCare", delete_cache=(600, 600)) as page:
         gradio.Markdown(f"# ParentCare: 육아 연구 논문에 묻기\n\n{BEFOREHAND}")
         with gradio.Tab("질문"):
+            longest = answers.MAX_QUESTION_CHARS
             question = gradio.Textbox(
-                label="질문", elem_id="question", max_length=MAX_QUESTION_CHARS, placeholder="Enter로 보냅니다"
+                label="질문", elem_id="question", max_length=longest, placeholder="Enter로 보냅니다"
             )
             send = gradio.Button("질문하기", variant="primary", elem_id="ask")
             gradio.Examples([[example] for example in EXAMPLES], question, label="예")
             answered = _output(gradio, "answer")
         with gradio.Tab("요약"):
-            text = gradio.Textbox(label="글", elem_id="text", lines=8, max_lines=16, max_length=MAX_TEXT_CHARS)
+            longest = answers.MAX_TEXT_CHARS
+            text = gradio.Textbox(label="글", elem_id="text", lines=8, max_lines=16, max_length=longest)
             file = gradio.File(label="또는 논문 파일", elem_id="file", file_types=[".pdf", ".hwpx", ".hwp"])
             shorten = gradio.Button("요약하기", variant="primary", elem_id="summarise")
             summarised = _output(gradio, "summary")
@@ -167,18 +145,18 @@ def _output(gradio, name: str) -> list:
     return [shown, plain]
 
 
-def summarise_input(text: str, file: str | None, writer: Writer) -> Iterator[Summary]:
+def summarise_input(text: str, file: str | None, writer: Writer) -> Iterator[Answer]:
     """Yield the summary of an uploaded file, which is deleted once it is read, else of the pasted text."""
     whole_chars = 0
     if file:
         try:
-            text, whole_chars = read_document(Path(file))
+            text, whole_chars = answers.read_document(Path(file))
         except ValueError as error:
-            yield Summary(str(error))
+            yield Answer(message=str(error))
             return
         finally:
             Path(file).unlink(missing_ok=True)
-    yield from summarise_text(text, writer, whole_chars)
+    yield from answers.summarise_text(text, writer, whole_chars)
 
 
 def launch(page, host: str = "127.0.0.1", port: int = 7860, block: bool = True) -> str:
@@ -193,7 +171,6 @@ def launch(page, host: str = "127.0.0.1", port: int = 7860, block: bool = True) 
         footer_links=[],
         max_file_size=MAX_FILE_SIZE,
         run_history=False,
-        ssr_mode=False,
         enable_monitoring=False,
     )
     return address

@@ -1,9 +1,4 @@
-"""Does the cited passage bear the sentence out? By rule, whoever wrote it.
-
-The number has to exist; sentence and passage have to share nouns and numbers, no other passage many more;
-numbers, directions and age groups have to agree; what reads as a quotation has to be one; and an order, as a
-passage may try to have us give, is no finding.
-"""
+"""Does the cited passage bear the sentence out? By rule, whoever wrote it."""
 
 import difflib
 
@@ -11,6 +6,7 @@ from parentcare.assistant.index import Passage
 from parentcare.assistant.words import CONTENT_TAGS, tokenize
 from parentcare.data.keywords import load_kiwi
 from parentcare.data.pairing import split_sentences
+from parentcare.evaluation.faithfulness import check_summary
 
 # what a sentence and its passage have to share: nouns, roots, foreign words, numbers
 NAMING_TAGS = ("NN", "NR", "XR", "SL", "SH", "SN")
@@ -22,8 +18,8 @@ WRONG_PASSAGE = 0.2
 # from this share of common morphemes on, a sentence is read as a quotation, in which no word may change
 QUOTED = 0.8
 _DENIALS = ("않", "못", "없", "아니", "안")
-# a paper finds; it orders its reader nothing
-_ORDERS = ("시오", "세요", "어라", "아라", "으라", "라")
+# a paper finds; it orders its reader nothing, as a passage may try to have us do
+_ORDERS = ("시오", "세요", "라")
 
 
 def check_claim(sentence: str, cited: list[int], passages: list[Passage]) -> list[str]:
@@ -46,8 +42,6 @@ def check_claim(sentence: str, cited: list[int], passages: list[Passage]) -> lis
 
 def check_against(sentence: str, text: str) -> list[str]:
     """Return in Korean what the text does not bear out: a changed quotation, a number, a direction, an age group."""
-    from parentcare.evaluation.faithfulness import check_summary
-
     endings = [form for form, tag in _morphemes(sentence) if tag == "EF"]
     if endings and endings[-1].endswith(_ORDERS):
         return ["연구 결과가 아니라 지시입니다"]

@@ -1,12 +1,10 @@
-"""The passages of the papers, found by BM25 over Kiwi's content morphemes.
+"""The passages of the papers, found by BM25 over Kiwi's content morphemes (Robertson & Zaragoza 2009).
 
-On disk an index is a folder of generations, each whole and named after its content, and current.json that names
-the one in use: an update writes a new generation beside the old one and only then changes the name, so that a kill
-leaves the old index. One writer at a time. BM25: Robertson & Zaragoza, The Probabilistic Relevance Framework (2009).
+An index is a folder of generations, each whole and named after its content, and current.json that names the one in
+use: an update writes a new one beside it and then changes the name; a kill leaves the old. One writer at a time.
 """
 
 import collections
-import dataclasses
 import hashlib
 import json
 import math
@@ -26,7 +24,6 @@ from parentcare.manifest import read_json, short_path, write_atomically, write_j
 
 MAX_PASSAGE_CHARS = 500
 CANDIDATES = 200
-
 # Chosen on one half of data/questions/retrieval.jsonl, reported on the other: benchmarks/retrieval.py.
 SYNONYM_WEIGHT = 0.3
 # a paper that speaks of the question in several passages is lifted by this share of its next best ones
@@ -50,17 +47,13 @@ class Passage(NamedTuple):
     score: float
 
 
-@dataclasses.dataclass(frozen=True)
-class Index:
+class Index(NamedTuple):
     """An index in memory; `lines` are chunks as JSON, those of paper i from paper_starts[i] to paper_starts[i + 1]."""
 
     lines: list[bytes]
     paper_starts: np.ndarray
     bm25: bm25s.BM25
     synonyms: Synonyms
-
-
-# --- chunks --------------------------------------------------------------------------------------
 
 
 def make_chunks(records: list[dict], catalogue: list[dict] = ()) -> list[dict]:
@@ -70,38 +63,38 @@ def make_chunks(records: list[dict], catalogue: list[dict] = ()) -> list[dict]:
     """
     by_paper = collections.defaultdict(list)
     for record in records:
-        by_paper[paper_key(record)].append(record)
-    chunks = []
+        by_paper[paper_key(record)].append(record | {"kind": "paper"})
     for paper_id, found in by_paper.items():
-        sections = [record for record in found if record.get("section") not in (None, "", "whole")] or found
-        for record in sections:
-            source = str(record.get("source") or paper_id)
-            chunks += cut_text(paper_id, record, str(record.get("section") or "whole"), record["text"], source=source)
+        by_paper[paper_id] = [row for row in found if row.get("section") not in (None, "", "whole")] or found
     for row in catalogue:
         if abstract := row.get("abstract") or row.get("abstract_en"):
-            source = row.get("url") or row["id"]
-            chunks += cut_text(row.get("doi") or row["id"], row, "초록", abstract, kind="abstract", source=source)
-    unique = {(chunk["paper_id"], chunk["text"]): chunk for chunk in reversed(chunks)}
-    counts, numbered = collections.Counter(), []
-    for chunk in reversed(unique.values()):
-        name = f"{chunk['paper_id']}/{chunk['section']}"
-        counts[name] += 1
-        numbered.append({"id": f"{name}/{counts[name]}"} | chunk)
-    return numbered
+            fields = {"kind": "abstract", "section": "초록", "text": abstract, "source": row.get("url") or row["id"]}
+            by_paper[row.get("doi") or row["id"]].append(row | fields)
+    return [chunk for paper_id, rows in by_paper.items() for chunk in cut_paper(paper_id, rows)]
 
 
-def cut_text(paper_id: str, row: dict, section: str, text: str, **fields: str) -> list[dict]:
-    """Return the chunks, still without id, of one section or abstract of a paper."""
-    common = {
-        "paper_id": paper_id,
-        "title": str(row.get("title") or ""),
-        "year": row.get("year"),
-        "section": section,
-        "kind": "paper",
-        "synthetic": bool(row.get("synthetic")),
-        "license": str(row.get("license") or ""),
-    }
-    return [common | {"text": passage} | fields for passage in cut_passages(text)]
+def cut_paper(paper_id: str, rows: list[dict]) -> list[dict]:
+    """Return the chunks of one paper, each text once."""
+    chunks, counts = {}, collections.Counter()
+    for row in rows:
+        section = str(row.get("section") or "whole")
+        for text in cut_passages(row["text"]):
+            if text in chunks:
+                continue
+            counts[section] += 1
+            chunks[text] = {
+                "id": f"{paper_id}/{section}/{counts[section]}",
+                "paper_id": paper_id,
+                "title": str(row.get("title") or ""),
+                "year": row.get("year"),
+                "section": section,
+                "kind": row["kind"],
+                "synthetic": bool(row.get("synthetic")),
+                "license": str(row.get("license") or ""),
+                "text": text,
+                "source": str(row.get("source") or paper_id),
+            }
+    return list(chunks.values())
 
 
 def cut_passages(text: str) -> list[str]:
@@ -119,9 +112,6 @@ def cut_passages(text: str) -> list[str]:
     return [" ".join(passage) for passage in passages if passage]
 
 
-# --- the index on disk ---------------------------------------------------------------------------
-
-
 def update_index(folder: Path, chunks: list[dict]) -> dict:
     """Return {'added', 'changed', 'removed', 'unchanged'}, numbers of papers, after bringing the index up to date.
 
@@ -130,26 +120,25 @@ def update_index(folder: Path, chunks: list[dict]) -> dict:
     """
     if not chunks:
         raise ValueError("there is no passage to index; 01_build_dataset makes data/output.jsonl from data/papers/")
-    folder, papers = Path(folder), collections.defaultdict(list)
+    papers = collections.defaultdict(list)
     for chunk in chunks:
         papers[chunk["paper_id"]].append(chunk)
     digests = {paper: digest([find_tokenizer(), found]) for paper, found in sorted(papers.items())}
     old = read_json(folder / "current.json", {"generation": "", "papers": {}})
     remove_others(folder, old["generation"])
     before = old["papers"]
-    report = {
-        "added": len(digests.keys() - before.keys()),
-        "changed": sum(name in before and before[name] != new for name, new in digests.items()),
-        "removed": len(before.keys() - digests.keys()),
-        "unchanged": sum(before.get(name) == new for name, new in digests.items()),
-    }
-    if report["unchanged"] < max(len(digests), len(before)):
-        kept = {name for name, new in digests.items() if before.get(name) == new}
-        tokens = read_tokens(folder / old["generation"], kept) if kept else {}
-        generation = write_generation(folder, [papers[name] for name in digests], tokens)
+    unchanged = {paper for paper, new in digests.items() if before.get(paper) == new}
+    if before != digests:
+        tokens = read_tokens(folder / old["generation"], unchanged) if unchanged else {}
+        generation = write_generation(folder, [papers[paper] for paper in digests], tokens)
         write_json(folder / "current.json", {"generation": generation, "papers": digests})
         remove_others(folder, generation)
-    return report
+    return {
+        "added": len(digests.keys() - before.keys()),
+        "changed": len(digests.keys() & before.keys()) - len(unchanged),
+        "removed": len(before.keys() - digests.keys()),
+        "unchanged": len(unchanged),
+    }
 
 
 def digest(value) -> str:
@@ -166,11 +155,8 @@ def read_tokens(generation: Path, papers: set[str]) -> dict[str, list[str]]:
     """Return chunk id → tokens of the given papers, as a generation holds them."""
     chunks = read_jsonl(generation / "chunks.jsonl")
     lines = (generation / "tokens.txt").read_text(encoding="utf-8").split("\n")
-    return {
-        chunk["id"]: line.split(" ") if line else []
-        for chunk, line in zip(chunks, lines, strict=True)
-        if chunk["paper_id"] in papers
-    }
+    pairs = zip(chunks, lines, strict=True)
+    return {chunk["id"]: line.split() for chunk, line in pairs if chunk["paper_id"] in papers}
 
 
 def write_generation(folder: Path, papers: list[list[dict]], tokens: dict[str, list[str]]) -> str:
@@ -201,16 +187,13 @@ def remove_others(folder: Path, generation: str) -> None:
 
 def load_index(folder: Path) -> Index:
     """Return the index in a folder. Raises FileNotFoundError that names the notebook which makes it."""
-    current = read_json(Path(folder) / "current.json")
+    current = read_json(folder / "current.json")
     if current is None:
         raise FileNotFoundError(f"{short_path(folder)} holds no index; notebook 05_ask_papers makes it")
-    generation = Path(folder) / current["generation"]
+    generation = folder / current["generation"]
     lines = (generation / "chunks.jsonl").read_bytes().splitlines()
     bm25 = bm25s.BM25.load(generation, show_progress=False)
     return Index(lines, np.load(generation / "paper_starts.npy"), bm25, read_synonyms())
-
-
-# --- search --------------------------------------------------------------------------------------
 
 
 def search(index: Index, question: str, limit: int = 5, per_paper: int = 2) -> list[Passage]:
@@ -219,55 +202,40 @@ def search(index: Index, question: str, limit: int = 5, per_paper: int = 2) -> l
     `score` is the passage's BM25, terms from the synonyms weighted down, plus a share of the same paper's next best.
     """
     own = score_chunks(index, question)
-    candidates = np.argsort(-own, kind="stable")[: max(CANDIDATES, limit)]
-    candidates = candidates[own[candidates] > 0]
-    papers = np.searchsorted(index.paper_starts, candidates, side="right") - 1
-    scores = own[candidates] + OTHERS_WEIGHT * score_others(index, own, candidates, papers)
+    rows = np.argsort(-own, kind="stable")[: max(CANDIDATES, limit)]
+    rows = rows[own[rows] > 0]
+    papers = np.searchsorted(index.paper_starts, rows, side="right") - 1
+    scores = own[rows].astype(float)
+    for i, (row, paper) in enumerate(zip(rows, papers, strict=True)):
+        start, end = index.paper_starts[paper : paper + 2]
+        scores[i] += OTHERS_WEIGHT * np.sort(np.delete(own[start:end], row - start))[-OTHERS:].sum(dtype=float)
     taken, passages = collections.Counter(), []
     for i in np.argsort(-scores, kind="stable"):
         if taken[papers[i]] < per_paper and len(passages) < limit:
             taken[papers[i]] += 1
-            passages.append(Passage(**json.loads(index.lines[candidates[i]]), score=float(scores[i])))
+            passages.append(Passage(**json.loads(index.lines[rows[i]]), score=float(scores[i])))
     return passages
 
 
 def score_chunks(index: Index, question: str) -> np.ndarray:
     """Return the BM25 of each chunk, (chunks,)."""
-    words = read_question(question)
-    direct = index.bm25.get_scores_from_ids(find_ids(index, words))
-    return direct + SYNONYM_WEIGHT * index.bm25.get_scores_from_ids(find_ids(index, expand(index.synonyms, words)))
-
-
-def find_ids(index: Index, words) -> list[int]:
-    """Return the ids of those words that some chunk has."""
-    return [index.bm25.vocab_dict[word] for word in sorted(words) if word in index.bm25.vocab_dict]
-
-
-def score_others(index: Index, own: np.ndarray, rows: np.ndarray, papers: np.ndarray) -> np.ndarray:
-    """Return the sum of the best OTHERS scores among the other chunks of each row's paper, (rows,)."""
-    best = {}
-    for paper in set(papers.tolist()):
-        start, end = index.paper_starts[paper : paper + 2]
-        # a paper of fewer chunks is filled up with zeros
-        best[paper] = np.sort(np.append(own[start:end], np.zeros(OTHERS + 1)))[: -OTHERS - 2 : -1]
-    return np.array(
-        [best[paper].sum() - max(own[row], best[paper][-1]) for row, paper in zip(rows, papers, strict=True)]
-    )
+    words, bm25 = read_question(question), index.bm25
+    ids = [bm25.get_tokens_ids(sorted(terms)) for terms in (words, expand(index.synonyms, words))]
+    return bm25.get_scores_from_ids(ids[0]) + SYNONYM_WEIGHT * bm25.get_scores_from_ids(ids[1])
 
 
 def confidence(index: Index, question: str, passages: list[Passage]) -> float:
     """Return how much the best passage speaks of the question: 0 without passages, seldom over 3.
 
-    The best BM25, in units of how rare a word can be, plus a power of the share of the question's words, weighted by
-    how rare they are, that the best passage has. The score alone refuses every question of one word; the share alone
-    answers whatever is asked in everyday words.
+    The best BM25, in units of how rare a word can be, plus a power of the share of the question's words, by how rare
+    they are, that it has. The score alone refuses every question of one word, the share none in everyday words.
     """
-    words = set(read_question(question))
+    words = sorted(set(read_question(question)))
     if not passages or not words:
         return 0.0
-    held = words.intersection(*tokenize([indexed_text(passages[0].title, passages[0].text)]))
+    held = set(*tokenize([indexed_text(passages[0].title, passages[0].text)]))
     weights = {word: weigh(index, word) for word in words}
-    coverage = sum(weights[word] for word in held) / sum(weights.values())
+    coverage = sum(weights[word] for word in words if word in held) / sum(weights.values())
     return float(score_chunks(index, question).max() / np.log1p(len(index.lines)) + coverage**COVERAGE_POWER)
 
 

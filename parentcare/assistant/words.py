@@ -25,11 +25,7 @@ def find_tokenizer() -> str:
 def tokenize(texts: list[str]) -> list[list[str]]:
     """Return the content morphemes of each text as "form/tag", in order, Latin letters in lower case."""
     return [
-        [
-            f"{''.join(token.form.split()).lower()}/{token.tag[:2]}"
-            for token in tokens
-            if token.tag.split("-")[0] in CONTENT_TAGS
-        ]
+        [f"{''.join(t.form.split()).lower()}/{t.tag[:2]}" for t in tokens if t.tag.split("-")[0] in CONTENT_TAGS]
         for tokens in load_kiwi().tokenize(texts)
     ]
 
@@ -45,7 +41,7 @@ def read_synonyms(path: Path = SYNONYMS) -> Synonyms:
     Raises ValueError that names the line where a row is not two columns.
     """
     spoken, research = [], []
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         if not line.strip() or line.startswith("#") or line == SYNONYM_HEADER:
             continue
         columns = [column.strip() for column in line.split("\t")]

@@ -6,12 +6,13 @@ import re
 import unicodedata
 
 from parentcare.data.layout import Line, body_size, place_lines
+from parentcare.data.quality import HANGUL
 from parentcare.data.records import INVISIBLE
 
 # The private-use codes of the Symbol font, as word processors write Greek letters and signs into PDFs.
-SYMBOL_GREEK = dict(zip("abgdehqlmnpcrstfyw", "αβγδεηθλμνπχρστφψω", strict=True))
-SYMBOLS = {chr(0xF000 + ord(a)): b for a, b in SYMBOL_GREEK.items()}
-SYMBOLS |= dict(zip("\uf044\uf053\uf057\uf0a3\uf0b3\uf0b1\uf0b4\uf0b9\uf0bb\uf0ae\uf0d7", "ΔΣΩ≤≥±×≠≈→·", strict=True))
+_LETTERS = zip("abgdehqlmnpcrstfywDSW", "αβγδεηθλμνπχρστφψωΔΣΩ", strict=True)
+SYMBOLS = {0xF000 + ord(code): letter for code, letter in _LETTERS}
+SYMBOLS |= str.maketrans("\uf0a3\uf0b3\uf0b1\uf0b4\uf0b9\uf0bb\uf0ae\uf0d7", "≤≥±×≠≈→·")
 # The same codes in Wingdings, and where Hancom keeps its own signs: bullets, which carry no text.
 BULLETS = re.compile("^[\uf06c\uf06e\uf06f\uf071\uf075\uf076\uf077\uf09f\uf0a0-\uf0fe\ue000-\uefff]\\s*")
 PRIVATE_USE = re.compile("[\ue000-\uf8ff\U000f0000-\U0010fffd]")
@@ -22,6 +23,9 @@ SPACES = re.compile(r"[ \u00a0\u2000-\u200a\u202f\u3000]+")
 HEAD_ROWS, FOOT_ROWS = 3, 4
 SAME_HEIGHT_PT = 4.0
 PAGE_NUMBER = re.compile(r"^[\s\-–—―·•|<(\[]*(?:\d{1,4}|[ivxlc]{1,6})[\s\-–—―·•|>)\]]*(?:/\s*\d{1,4}\s*)?$", re.I)
+# "24 홍길동" or "어머니의 양육 25"
+EDGE_NUMBER = re.compile(r"^\d{1,4}\s\D|.*\D\s\d{1,4}$")
+MAX_HEAD_CHARS = 80
 JOURNAL = re.compile(
     r"제\s*\d+\s*권|제\s*\d+\s*[호집]|\bvol\.?\s*\d|\bno\.?\s*\d|ISSN|학회지|논문집|\bjournal\b|https?://|\bwww\.|©|copyright"
     r"|all rights reserved|\bpp\.\s*\d|\bdoi\b",
@@ -48,75 +52,59 @@ CAPTION = re.compile(
 IS_FIGURE = re.compile(r"^\W*(?:그\s*림|사진|fig)", re.I)
 TABLE_NOTE = re.compile(r"^\s*(?:\*+\s*p\s*[<=≤]|(?:주|註|note|출처|자료)\s*\d*\s*[.:：)])", re.I)
 # a line of a table of contents, and a line that is nothing but a label in brackets
-LEADERS = re.compile(r"[·.…‥․]{6,}")
-LABEL = re.compile(r"^\s*[\[<〈【《［][^\]>〉】》］]{2,60}[\]>〉】》］]\s*$")
+LEADERS_OR_LABEL = re.compile(r".*[·.…‥․]{6,}|^\s*[\[<〈【《［][^\]>〉】》］]{2,60}[\]>〉】》］]\s*$")
 SENTENCE_END = re.compile(r"[가-힣A-Za-z\d)\]%”’\"'」』][.?!][)\]”’\"'」』〉》]*\s*$")
-HANGUL = re.compile("[가-힣]")
 
 
-def clean_lines(paper: dict) -> tuple[list[Line], collections.Counter]:
-    """Return (lines left, lines dropped by kind) of a paper as `readers.read_paper` gives it.
-
-    Gone are running heads, page numbers, footnotes and notices; tables and figures go with
-    `drop_tables`, which has to know the headings. The counter also has `unmapped glyphs`.
-    """
-    dropped: collections.Counter = collections.Counter()
+def clean_lines(paper: dict) -> list[Line]:
+    """Return a paper's lines, as `readers.read_paper` gives it, without heads, page numbers, notes and notices."""
     lines = place_lines(paper)
     for line in lines:
-        line.text = normalise_line(line.text, dropped)
+        line.text = normalise_line(line.text)
     lines = [line for line in lines if line.text.strip()]
-    heads = find_running_heads(lines)
-    notes = find_notes(lines)
-    dropped["running heads and page numbers"] = len(heads)
-    dropped["notes and notices"] = len(notes - heads)
-    return [line for i, line in enumerate(lines) if i not in heads | notes], dropped
+    left_out = find_running_heads(lines) | find_notes(lines)
+    return [line for i, line in enumerate(lines) if i not in left_out]
 
 
-def normalise_line(text: str, dropped: collections.Counter) -> str:
+def normalise_line(text: str) -> str:
     """Return a line in NFC with one kind of space, Greek for private-use codes, � for unknown ones."""
     text = unicodedata.normalize("NFC", INVISIBLE.sub("", CONTROLS.sub("", text)))
-    if PRIVATE_USE.search(text):
-        text = BULLETS.sub("", text)
-        text = "".join(SYMBOLS.get(c, c) for c in text)
-        text, unknown = PRIVATE_USE.subn("\ufffd", text)
-        dropped["unmapped glyphs"] += unknown
-    return SPACES.sub(" ", text)
-
-
-# --- running heads -----------------------------------------------------------------------------
+    return SPACES.sub(" ", PRIVATE_USE.sub("\ufffd", BULLETS.sub("", text).translate(SYMBOLS)))
 
 
 def find_running_heads(lines: list[Line]) -> set[int]:
     """Return the indices of running heads and page numbers.
 
-    A line in the outer rows of a page is one if, its numbers aside, it stands at the same height
-    on another page, or if it stands apart and is a page number or names a journal's issue.
+    A line in the outer rows of a page is one if, its numbers aside, it stands at the same height on
+    another page, or if its row stands apart and looks like one.
     """
-    rows = _outer_rows(lines)
-    places = collections.defaultdict(list)
-    for i in {i for row in rows for i in row[1]}:
-        places[_head_key(lines[i].text)].append(lines[i])
-    found = {i for _, row, _ in rows for i in row if _repeats(lines[i], places[_head_key(lines[i].text)])}
-    body = body_size(lines)
-    return found | {i for _, row, is_apart in rows if is_apart and _is_head(lines, row, body) for i in row}
+    body, rows, places = body_size(lines), _outer_rows(lines), collections.defaultdict(list)
+    keys = {i: re.sub(r"\d+", "#", "".join(lines[i].text.split())).casefold() for row, _ in rows for i in row}
+    for i, key in keys.items():
+        places[key].append(lines[i])
+    found = {i for row, is_apart in rows if is_apart and _is_head([lines[i] for i in row], body) for i in row}
+    for i, key in keys.items():
+        line = lines[i]
+        if any(other.page != line.page and abs(other.y - line.y) <= SAME_HEIGHT_PT for other in places[key]):
+            found.add(i)
+    return found
 
 
-def _outer_rows(lines: list[Line]) -> list[tuple[int, list[int], bool]]:
-    """Return (page, indices, stands apart) of the outer rows of each page: outermost first, apart from
-    the text if everything further out is, and if the next row is further away than lines usually are."""
+def _outer_rows(lines: list[Line]) -> list[tuple[list[int], bool]]:
+    """Return (indices, stands apart) of the outer rows of each page: apart from the text if everything
+    further out is, and if the next row is further away than lines usually are."""
     pages = collections.defaultdict(lambda: collections.defaultdict(list))
     for i, line in enumerate(lines):
         if not line.is_paragraph:
             pages[line.page][round(line.y)].append(i)
-    pitch = line_pitch(lines)
-    rows = []
-    for page, heights in pages.items():
+    pitch, rows = line_pitch(lines), []
+    for heights in pages.values():
         ordered = sorted(heights)
         for outer, count in ((ordered[::-1], HEAD_ROWS), (ordered, FOOT_ROWS)):
             gaps = [abs(b - a) for a, b in itertools.pairwise(outer)]
             # how many rows stand further out than the first wide gap
             apart = next((k + 1 for k, gap in enumerate(gaps[:count]) if gap > 1.35 * pitch), 0)
-            rows += [(page, heights[y], k < apart) for k, y in enumerate(outer[:count])]
+            rows += [(heights[y], k < apart) for k, y in enumerate(outer[:count])]
     return rows
 
 
@@ -126,71 +114,42 @@ def line_pitch(lines: list[Line]) -> float:
     return collections.Counter(round(step) for step in steps).most_common(1)[0][0] if steps else 12.0
 
 
-def _head_key(text: str) -> str:
-    return re.sub(r"\d+", "#", re.sub(r"\s+", "", text)).casefold()
-
-
-def _repeats(line: Line, same: list[Line]) -> bool:
-    return any(other.page != line.page and abs(other.y - line.y) <= SAME_HEIGHT_PT for other in same)
-
-
-def _is_head(lines: list[Line], row: list[int], body: float) -> bool:
+def _is_head(row: list[Line], body: float) -> bool:
     """Return whether a row apart from the text is a head by its words, a number at its edge, or its size."""
-    texts = [lines[i].text for i in row]
-    if any(SENTENCE_END.search(text) for text in texts) and not any(map(PAGE_NUMBER.match, texts)):
-        return False
-    if any(PAGE_NUMBER.match(text) or JOURNAL.search(text) for text in texts) or _has_page_number(texts):
+    whole = " ".join(line.text for line in row).strip()
+    if any(PAGE_NUMBER.match(line.text) for line in row):
         return True
-    is_small = all(0 < lines[i].size < NOTE_SIZE * body for i in row)
-    return is_small and lines[row[0]].page > 1 and not any("\t" in t or CAPTION.match(t) for t in texts)
-
-
-def _has_page_number(texts: list[str]) -> bool:
-    """Return whether a row reads like "24 홍길동" or "어머니의 양육 25": short, a number at its edge."""
-    row = " ".join(texts).strip()
-    return len(row) < 80 and bool(re.match(r"^\d{1,4}\s\D|.*\D\s\d{1,4}$", row)) and not SENTENCE_END.search(row)
-
-
-# --- notes -------------------------------------------------------------------------------------
+    if any(SENTENCE_END.search(line.text) for line in row):
+        return False
+    if JOURNAL.search(whole) or (len(whole) < MAX_HEAD_CHARS and EDGE_NUMBER.match(whole)):
+        return True
+    is_small = all(0 < line.size < NOTE_SIZE * body for line in row)
+    return is_small and row[0].page > 1 and not any("\t" in line.text or CAPTION.match(line.text) for line in row)
 
 
 def find_notes(lines: list[Line]) -> set[int]:
     """Return the indices of footnotes, and of the notices on authors, dates and rights anywhere.
 
-    A footnote begins with a mark in letters smaller than the body's, low on its page, and goes on
-    in lines as small.
+    A footnote begins with a mark in letters smaller than the body's, low on its page, and goes on in such letters.
     """
     body = body_size(lines)
     found, note = set(), None
     for i, line in enumerate(lines):
         is_small = 0 < line.size < NOTE_SIZE * body
+        is_beside = note and line.page == note.page and abs(line.size - note.size) < 0.3
+        goes_on = is_beside and 0 < note.y - line.y < 3 * line.size
         starts = NOTE_MARK.match(line.text) and not TABLE_NOTE.match(line.text)
-        is_note = is_small and ((note and _goes_on(note, line)) or (starts and _is_low(lines, i, body)))
-        if NOTICE.match(line.text) or is_note:
+        if NOTICE.match(line.text) or (is_small and (goes_on or (starts and _is_low(line, lines, body)))):
             found.add(i)
         note = line if is_small and i in found else None
     return found
 
 
-def _goes_on(note: Line, line: Line) -> bool:
-    return line.page == note.page and abs(line.size - note.size) < 0.3 and 0 < note.y - line.y < 3 * line.size
-
-
-def _is_low(lines: list[Line], i: int, body: float) -> bool:
-    """Return whether no line as large as the body stands below line `i` in its column."""
-    line = lines[i]
-    return not any(
-        other.page == line.page
-        and other.y < line.y
-        and other.size >= NOTE_SIZE * body
-        and other.left < line.right
-        and other.right > line.left
-        and len(other.text) >= 12
-        for other in lines
-    )
-
-
-# --- tables and figures ------------------------------------------------------------------------
+def _is_low(line: Line, lines: list[Line], body: float) -> bool:
+    """Return whether no line as large as the body stands below `line` in its column."""
+    below = (other for other in lines if other.page == line.page and other.y < line.y and len(other.text) >= 12)
+    beside = (other for other in below if other.left < line.right and other.right > line.left)
+    return all(other.size < NOTE_SIZE * body for other in beside)
 
 
 def drop_tables(lines: list[Line], headings: set[int]) -> list[int]:
@@ -206,11 +165,11 @@ def drop_tables(lines: list[Line], headings: set[int]) -> list[int]:
             # a figure's caption stands below it; a paragraph of its own has no cells behind it
             inside = not line.is_paragraph and not IS_FIGURE.match(line.text)
             continue
-        elif any(p.search(line.text) for p in (TABLE_NOTE, LEADERS, LABEL)) or (
-            inside and not is_prose_line(line, body)
-        ):
+        elif TABLE_NOTE.match(line.text) or LEADERS_OR_LABEL.match(line.text):
             continue
-        else:
+        elif inside:
+            if not is_prose_line(line, body):
+                continue
             inside = False
         kept.append(i)
     return kept

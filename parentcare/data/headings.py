@@ -7,59 +7,51 @@ from parentcare.data.cleaning import HANGUL, SENTENCE_END
 from parentcare.data.layout import Line, body_size
 from parentcare.data.pairing import SECTION_NAMES
 
-_AND = r"(?:및|와|과|,|·|ㆍ|/|&)"
-# Spellings without numbers, spaces and decoration, in lower case; beside the sections' own names those
-# that stand outside the body.
-SPELLINGS = {
-    "초록": ["(?:국문|한글|국어|논문|한국어|연구)?(?:초록|요약|요지|개요|요약문)"],
-    "abstract": ["(?:english|영문)?(?:abstracts?|초록|요약)", "summary"],
-    "서론": [
-        "서론|서언|서설|머리말|(?:들어가|시작하)(?:며|는말|는글|기)|여는(?:말|글)|(?:문제|연구)의?제기",
-        f"연구?의?(?:필요성|목적|배경)(?:{_AND}연구?의?(?:필요성|목적|문제))?",
-        f"연구?의?(?:배경|필요성){_AND}(?:연구)?의?(?:목적|필요성|문제)",
-        "introduction",
-    ],
-    "이론적 배경": [
+_AND = "(?:및|와|과|,|·|ㆍ|/|&)"
+# (name, spellings in lower case without numbers, spaces and decoration): sections, and what stands around them.
+SPELLINGS = [
+    ("초록", "(?:국문|한글|국어|논문|한국어|연구)?(?:초록|요약|요지|개요|요약문)"),
+    ("abstract", "(?:english|영문)?(?:abstracts?|초록|요약)|summary"),
+    ("서론", "서론|서언|서설|머리말|(?:들어가|시작하)(?:며|는말|는글|기)|여는(?:말|글)|(?:문제|연구)의?제기"),
+    ("서론", f"연구?의?(?:필요성|목적|배경)(?:{_AND}연구?의?(?:필요성|목적|문제))?"),
+    ("서론", f"연구?의?(?:배경|필요성){_AND}(?:연구)?의?(?:목적|필요성|문제)|introduction"),
+    (
+        "이론적 배경",
         f"이론적?(?:배경|고찰|논의|기초|탐색)(?:{_AND}(?:선행연구|연구가설|연구모형|가설)의?(?:고찰|검토|설정)?)?",
-        "(?:선행|관련)?(?:연구|문헌)의?(?:고찰|검토|개관)|선행연구",
-        "(?:theoretical|literature)(?:background|review|framework)|reviewofliterature",
-    ],
-    "연구방법": [
+    ),
+    ("이론적 배경", "(?:선행|관련)?(?:연구|문헌)의?(?:고찰|검토|개관)|선행연구"),
+    ("이론적 배경", "(?:theoretical|literature)(?:background|review|framework)|reviewofliterature"),
+    (
+        "연구방법",
         f"(?:연구|조사|실험|분석)의?(?:방법론?|설계|절차)(?:{_AND}(?:연구)?(?:방법|절차|대상|내용|설계|도구|자료))*",
-        f"방법(?:{_AND}절차)?|연구대상",
-        f"(?:연구)?의?(?:대상|자료|재료)(?:{_AND}(?:연구|분석|조사)?의?(?:방법|절차))+",
-        "(?:research)?methods?|methodology|materialsandmethods|methodsandmaterials",
-    ],
-    "결과": [
-        f"(?:연구|분석|실험|조사)?의?결과(?:{_AND}(?:해석|분석|논의|고찰|토의|결론))*",
-        "(?:연구)?결과의?(?:분석|해석)",
-        "(?:research)?results?(?:and(?:discussions?|interpretations?))?|findings",
-    ],
-    "논의": [
-        f"(?:종합|결과)?적?의?(?:논의|고찰|토의|토론)(?:{_AND}(?:결론|제언|시사점|요약|함의|한계))*",
-        f"(?:결론|요약|해석){_AND}(?:제언{_AND})?(?:논의|고찰|토의|토론)(?:{_AND}(?:제언|결론))*",
-        "(?:general)?discussions?(?:and(?:conclusions?|implications?|suggestions?))*",
-    ],
-    "결론": [
-        f"결론(?:{_AND}(?:정책적?)?(?:제언|시사점|함의|한계|요약))*|제언",
-        f"(?:요약|정리){_AND}(?:결론|제언)(?:{_AND}제언)?",
-        "맺음말|맺는(?:말|글)|맺으며|(?:나가|나오|마치|마무리하)(?:며|는말|는글|기)|닫는(?:말|글)|결어",
-        "conclusions?(?:and(?:implications?|suggestions?|recommendations?))?",
-    ],
-    "참고문헌": ["참고(?:문헌|자료)(?:목록)?|인용문헌", "references?(?:cited)?|bibliography|literaturecited"],
-    "부록": [
-        r"부록[\d<>〈〉a-z]*|감사의(?:글|말씀|말)|사사|이해(?:관계|상충|충돌).{0,8}|저자(?:소개|정보|기여).{0,4}|미주",
-        r"appendix[a-z\d]*|appendices|acknowledge?ments?|conflicts?ofinterests?|fundings?|orcid|notes?",
-        "authors?(?:contributions?|information)",
-    ],
-}
-_PATTERNS = {name: re.compile("|".join(spellings)) for name, spellings in SPELLINGS.items()}
+    ),
+    ("연구방법", f"방법(?:{_AND}절차)?|연구대상|(?:research)?methods?|methodology"),
+    ("연구방법", f"(?:연구)?의?(?:대상|자료|재료)(?:{_AND}(?:연구|분석|조사)?의?(?:방법|절차))+"),
+    ("연구방법", "materialsandmethods|methodsandmaterials"),
+    (
+        "결과",
+        f"(?:연구|분석|실험|조사)?의?결과(?:{_AND}(?:해석|분석|논의|고찰|토의|결론))*|(?:연구)?결과의?(?:분석|해석)",
+    ),
+    ("결과", "(?:research)?results?(?:and(?:discussions?|interpretations?))?|findings"),
+    ("논의", f"(?:종합|결과)?적?의?(?:논의|고찰|토의|토론)(?:{_AND}(?:결론|제언|시사점|요약|함의|한계))*"),
+    ("논의", f"(?:결론|요약|해석){_AND}(?:제언{_AND})?(?:논의|고찰|토의|토론)(?:{_AND}(?:제언|결론))*"),
+    ("논의", "(?:general)?discussions?(?:and(?:conclusions?|implications?|suggestions?))*"),
+    ("결론", f"결론(?:{_AND}(?:정책적?)?(?:제언|시사점|함의|한계|요약))*|제언"),
+    ("결론", f"(?:요약|정리){_AND}(?:결론|제언)(?:{_AND}제언)?|맺음말|맺는(?:말|글)|맺으며|닫는(?:말|글)|결어"),
+    ("결론", "(?:나가|나오|마치|마무리하)(?:며|는말|는글|기)"),
+    ("결론", "conclusions?(?:and(?:implications?|suggestions?|recommendations?))?"),
+    ("참고문헌", "참고(?:문헌|자료)(?:목록)?|인용문헌|references?(?:cited)?|bibliography|literaturecited"),
+    ("부록", r"부록[\d<>〈〉a-z]*|감사의(?:글|말씀|말)|사사|이해(?:관계|상충|충돌).{0,8}|미주"),
+    ("부록", r"저자(?:소개|정보|기여).{0,4}|authors?(?:contributions?|information)|appendix[a-z\d]*|appendices"),
+    ("부록", r"acknowledge?ments?|conflicts?ofinterests?|fundings?|orcid|notes?"),
+]
 MAX_HEADING_CHARS = 34
 # a line of a table of contents ends in dots or in a page number
 CONTENTS = re.compile(r"[·.…‥․]{3,}|\s\d{1,3}$")
 ROMAN = re.compile(r"^\s*(?:[Ⅰ-Ⅻ]|(?:VI{0,3}|I{1,3}|IV|IX|X)(?=\s*[.．·:)\s])|제\s*[\d일이삼사오육]\s*장)[\s.．·:)]*")
 ARABIC = re.compile(r"^\s*(?:\d{1,2}(?:\s*[.．)]|(?=\s))|[가-하][.)]|[①-⑳])[\s.．·:)]*")
 DECORATION = " \t<>〈〉《》[]［］【】「」『』(){}■□▣◆◇●○◎▶▷*※|-–—=:：.,·ㆍ"
+OUTER_NAMES = ("초록", "abstract", "참고문헌")
 # What a main heading in the paper's own words is, by the section before it.
 NAME_BY_PLACE = {"서론": "이론적 배경", "이론적 배경": "이론적 배경", "연구방법": "결과", "결과": "결과"}
 
@@ -78,7 +70,7 @@ def heading_name(text: str) -> str | None:
     key = re.sub(r"\s+", "", bare).casefold().strip(DECORATION)
     if HANGUL.search(key):
         key = re.sub("[a-z]+", "", key).strip(DECORATION)
-    return next((name for name, pattern in _PATTERNS.items() if pattern.fullmatch(key)), None)
+    return next((name for name, spelling in SPELLINGS if re.fullmatch(spelling, key)), None)
 
 
 def find_headings(lines: list[Line]) -> dict[int, str]:
@@ -89,7 +81,7 @@ def find_headings(lines: list[Line]) -> dict[int, str]:
     """
     named = {i: name for i, line in enumerate(lines) if (name := heading_name(line.text))}
     # "요약" with a number closes a paper, without one it opens it
-    named = {i: "결론" if n == "초록" and _is_numbered(lines[i]) else n for i, n in named.items()}
+    named = {i: "결론" if n == "초록" and _number_weight(lines[i].text) else n for i, n in named.items()}
     body = body_size(lines)
     candidates = [(i, name, _weight(lines[i], body)) for i, name in named.items() if name in SECTION_NAMES]
     references = max((i for i, name in named.items() if name == "참고문헌"), default=len(lines))
@@ -98,8 +90,7 @@ def find_headings(lines: list[Line]) -> dict[int, str]:
     first, last = min(chosen, default=len(lines)), max(chosen, default=-1)
     for i, name in named.items():
         # within the body such words head a summary or a box, and do not end it
-        is_outside = i < first or i > last
-        if is_outside and (name in ("초록", "abstract", "참고문헌") or (name == "부록" and i > last)):
+        if (name in OUTER_NAMES and not first < i < last) or (name == "부록" and i > last):
             chosen[i] = name
     return dict(sorted(chosen.items()))
 
@@ -107,18 +98,14 @@ def find_headings(lines: list[Line]) -> dict[int, str]:
 def heaviest_chain(candidates: list[tuple[int, str, float]]) -> dict[int, str]:
     """Return index → name of the candidates (index, name, weight) whose names never go back in the
     order of SECTION_NAMES and whose weights have the largest sum."""
-    best: list[tuple[float, int | None]] = []
-    for k, (_, name, weight) in enumerate(candidates):
+    # rank of a chain's last name → (total weight, minus the last index: of equals the earliest, chain)
+    best: dict[int, tuple[float, int, dict[int, str]]] = {0: (0.0, 0, {})}
+    for i, name, weight in candidates:
         rank = SECTION_NAMES.index(name)
-        before = [(best[j][0], j) for j in range(k) if SECTION_NAMES.index(candidates[j][1]) <= rank]
-        total, j = max(before, default=(0.0, None), key=lambda pair: pair[0])
-        best.append((total + weight, j))
-    k = max(range(len(best)), key=lambda k: best[k][0], default=None)
-    chain = {}
-    while k is not None:
-        chain[candidates[k][0]] = candidates[k][1]
-        k = best[k][1]
-    return dict(sorted(chain.items()))
+        total, _, chain = max((found for last, found in best.items() if last <= rank), key=lambda found: found[:2])
+        if rank not in best or total + weight > best[rank][0]:
+            best[rank] = (total + weight, -i, chain | {i: name})
+    return max(best.values(), key=lambda found: found[:2])[2]
 
 
 def name_unknown_headings(lines: list[Line], chosen: dict[int, str]) -> dict[int, str]:
@@ -128,25 +115,18 @@ def name_unknown_headings(lines: list[Line], chosen: dict[int, str]) -> dict[int
         return {}
     found, name = {}, None
     for i, line in enumerate(lines):
+        is_short = len(line.text) <= 2 * MAX_HEADING_CHARS and not line.is_full and not SENTENCE_END.search(line.text)
         if i in chosen:
             name = chosen[i]
-        elif name in NAME_BY_PLACE and _is_main_heading(line):
+        elif name in NAME_BY_PLACE and is_short and ROMAN.match(line.text) and not heading_name(line.text):
             found[i] = name = NAME_BY_PLACE[name]
     return found
 
 
-def _is_main_heading(line: Line) -> bool:
-    short = len(line.text) <= 2 * MAX_HEADING_CHARS and not line.is_full and not SENTENCE_END.search(line.text)
-    return bool(short and ROMAN.match(line.text) and heading_name(line.text) is None)
-
-
-def _is_numbered(line: Line) -> bool:
-    return bool(ROMAN.match(line.text) or ARABIC.match(line.text))
+def _number_weight(text: str) -> float:
+    return 1.5 if ROMAN.match(text) else 0.5 if ARABIC.match(text) else 0.0
 
 
 def _weight(line: Line, body: float) -> float:
-    """Return how much a line looks like a main heading: its number, its letters' size, its place."""
-    middle = (line.column_left + line.column_right) / 2
-    is_centred = line.indent_em > 2 and abs((line.left + line.right) / 2 - middle) < line.size
-    number = 1.5 if ROMAN.match(line.text) else 0.5 if ARABIC.match(line.text) else 0.0
-    return 1.0 + number + 1.0 * (line.size > 1.06 * body) + 0.5 * is_centred
+    """Return how much a line looks like a main heading: by its number and its letters' size."""
+    return 1.0 + _number_weight(line.text) + (line.size > 1.06 * body)

@@ -57,10 +57,10 @@ def merge_nouns(tokens) -> list[str]:
     return [word for word in words if len(word) > 1]
 
 
-def count_documents(texts: list[str], stop_words: frozenset[str] = STOP_WORDS) -> collections.Counter:
+def count_documents(texts: list[str]) -> collections.Counter:
     """Return keyword → number of texts that have it, so that one long paper cannot own the chart."""
     counts: collections.Counter = collections.Counter()
     for tokens in load_kiwi().tokenize(texts):
         # sorted, so that words of equal counts come in the same order on every machine
-        counts.update(sorted({word for word in merge_nouns(tokens) if word not in stop_words}))
+        counts.update(sorted(set(merge_nouns(tokens)) - STOP_WORDS))
     return counts

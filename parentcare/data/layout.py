@@ -43,13 +43,13 @@ class Line:
 
 def place_lines(paper: dict) -> list[Line]:
     """Return the lines of a paper as `readers.read_paper` gives it, in reading order, with columns."""
+    pages = [text.split("\n") for text in paper["pages"]]
     if paper["boxes"] is None:
-        pages = enumerate(paper["pages"], start=1)
-        return [Line(text, page, is_paragraph=True) for page, text_ in pages for text in text_.split("\n")]
+        return [Line(text, page, is_paragraph=True) for page, texts in enumerate(pages, start=1) for text in texts]
     lines = [
         Line(text, page, *box)
-        for page, (texts, boxes) in enumerate(zip(paper["pages"], paper["boxes"], strict=True), start=1)
-        for text, box in zip(texts.split("\n") if boxes else [], boxes, strict=True)
+        for page, (texts, boxes) in enumerate(zip(pages, paper["boxes"], strict=True), start=1)
+        for text, box in zip(texts, boxes, strict=False)  # a page without lines has one empty text
     ]
     set_columns(lines)
     return lines
@@ -68,46 +68,28 @@ def set_columns(lines: list[Line]) -> None:
     long = [line for line in lines if len(line.text) >= LONG_CHARS]
     if not long:
         return
-    middles = _middles(long)
-    two_columns = _two_column_pages(long, middles)
+    # odd and even pages may have other margins
+    middles = [_middle([line for line in long if line.page % 2 == odd] or long) for odd in (0, 1)]
     for line in lines:
-        line.column = _side(line, middles[line.page % 2]) if line.page in two_columns else 0
-    edges = _edges(long)
+        line.column = _side(line, middles[line.page % 2])
+    two_columns = _two_column_pages(long)
     for line in lines:
-        key = (line.page, line.column)
-        line.column_left, line.column_right = edges.get(key) or edges.get((line.page % 2 - 2, line.column)) or edges[0]
+        line.column = line.column if line.page in two_columns else 0
+    _set_edges(lines, long)
     near = sum(line.right > line.column_right - JUSTIFIED_SLACK_EM * line.size for line in long)
     slack = JUSTIFIED_SLACK_EM if near > 0.5 * len(long) else RAGGED_SLACK_EM
     for line in lines:
         line.is_full = line.right > line.column_right - slack * line.size
-    _fill_insets(lines)
-
-
-def _fill_insets(lines: list[Line]) -> None:
-    """Set `is_full` of neighbouring long lines that end at one place inside the column: an inset block."""
     for line, after in itertools.pairwise(lines):
+        # an inset block: neighbouring long lines that end at one place inside the column
         same_edge = abs(line.right - after.right) < INSET_PT and (line.page, line.column) == (after.page, after.column)
-        if same_edge and min(len(line.text), len(after.text)) >= LONG_CHARS and not {"\t"} & {*line.text, *after.text}:
+        if same_edge and min(len(line.text), len(after.text)) >= LONG_CHARS and "\t" not in line.text + after.text:
             line.is_full = after.is_full = True
 
 
-def _middles(long: list[Line]) -> dict[int, float]:
-    """Return the x of the middle of the text of even pages, 0, and of odd ones, 1."""
-    found = {}
-    for odd in (0, 1):
-        same = [line for line in long if line.page % 2 == odd] or long
-        left, right = sorted(line.left for line in same), sorted(line.right for line in same)
-        found[odd] = (left[len(left) // 20] + right[-1 - len(right) // 20]) / 2
-    return found
-
-
-def _two_column_pages(long: list[Line], middles: dict[int, float]) -> set[int]:
-    """Return the pages with lines in both halves, and where there are such, those with few lines across."""
-    counts = collections.defaultdict(collections.Counter)
-    for line in long:
-        counts[line.page][_side(line, middles[line.page % 2])] += 1
-    found = {page for page, n in counts.items() if min(n[1], n[2]) >= MIN_COLUMN_LINES and n[1] + n[2] > 0.5 * n[0]}
-    return found | {page for page, n in counts.items() if found and n[1] + n[2] > 2 * n[0]}
+def _middle(long: list[Line]) -> float:
+    left, right = sorted(line.left for line in long), sorted(line.right for line in long)
+    return (left[len(left) // 20] + right[-1 - len(right) // 20]) / 2
 
 
 def _side(line: Line, middle: float) -> int:
@@ -117,19 +99,28 @@ def _side(line: Line, middle: float) -> int:
     return 2 if line.left > middle - line.size / 2 else 0
 
 
-def _edges(long: list[Line]) -> dict:
-    """Return (left, right) of the columns by (page, column); by (−1 or −2 for odd pages or even, column)
-    for pages with too few lines to tell, and by 0 for all."""
-    groups = collections.defaultdict(list)
+def _two_column_pages(long: list[Line]) -> set[int]:
+    """Return the pages with lines in both halves, and where there are such, those with few lines across."""
+    counts = collections.defaultdict(collections.Counter)
     for line in long:
-        groups[line.page, line.column].append(line)
-        groups[line.page % 2 - 2, line.column].append(line)
-        groups[0].append(line)
-    return {
-        key: (_common([x.left for x in found], -1), _common([x.right for x in found], 1))
-        for key, found in groups.items()
-        if key == 0 or key[0] < 0 or len(found) >= MIN_COLUMN_LINES
-    }
+        counts[line.page][line.column] += 1
+    found = {page for page, n in counts.items() if min(n[1], n[2]) >= MIN_COLUMN_LINES and n[1] + n[2] > 0.5 * n[0]}
+    return found | {page for page, n in counts.items() if found and n[1] + n[2] > 2 * n[0]}
+
+
+def _set_edges(lines: list[Line], long: list[Line]) -> None:
+    """Set the columns' edges, where a page has too few lines to tell from all odd or even pages."""
+    on_page, on_side, edges = collections.defaultdict(list), collections.defaultdict(list), {}
+    for line in long:
+        on_page[line.page, line.column].append(line)
+        on_side[line.page % 2, line.column].append(line)
+    for line in lines:
+        key = (line.page, line.column)
+        if key not in edges:
+            found = on_page[key] if len(on_page[key]) >= MIN_COLUMN_LINES else on_side[line.page % 2, line.column]
+            found = found or long
+            edges[key] = _common([x.left for x in found], -1), _common([x.right for x in found], 1)
+        line.column_left, line.column_right = edges[key]
 
 
 def _common(values: list[float], direction: int) -> float:
@@ -137,5 +128,4 @@ def _common(values: list[float], direction: int) -> float:
     value, count = collections.Counter(round(x / 2) for x in values).most_common(1)[0]
     if count >= 0.3 * len(values):
         return statistics.fmean(x for x in values if round(x / 2) == value)
-    ordered = sorted(values, reverse=direction > 0)
-    return ordered[len(ordered) // 10]
+    return sorted(values, reverse=direction > 0)[len(values) // 10]

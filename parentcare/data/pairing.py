@@ -3,6 +3,7 @@
 import collections
 import math
 import re
+from collections.abc import Iterable
 
 from parentcare.data.keywords import load_kiwi
 from parentcare.data.quality import find_numbers
@@ -28,37 +29,20 @@ SENTENCE_BREAK = re.compile(r"(?<=[가-힣)\]”’\"'%][.?!])\s+|(?<=[.?!][”�
 def make_records(paper: dict) -> list[dict]:
     """Return the records of one paper: one for the whole paper and one for each reported section.
 
-    `paper` has `paper_id`, `title`, `year`, `source`, `license`, `synthetic`, `sections` (name →
-    {"text", "pages"}) in the paper's order and `abstract`, a list of {"text", "section"} where
-    `section` is the name of the section that bears the sentence out, or None.
+    `paper` has the records' common fields, `sections` (name → {"text", "pages"}) in the paper's order, and
+    `abstract`, a list of {"text", "section"}: each sentence and the section that bears it out, or None.
     """
-    sections, abstract = paper["sections"], paper["abstract"]
+    sections = paper["sections"]
     kept = ("paper_id", "title", "year", "source", "license", "synthetic", "extractor")
-    common = {key: paper[key] for key in kept if key in paper}
-    common["summary_source"] = "author_abstract"
+    common = {key: paper[key] for key in kept if key in paper} | {"summary_source": "author_abstract"}
     whole_pages = sorted({page for section in sections.values() for page in section["pages"]})
-    records = [
-        {
-            "id": f"{paper['paper_id']}/whole",
-            "section": "whole",
-            "pages": whole_pages,
-            "text": fit_body(sections),
-            "summary": " ".join(sentence["text"] for sentence in abstract),
-        }
-    ]
-    for name, section in sections.items():
-        reported = [sentence["text"] for sentence in abstract if sentence["section"] == name]
-        if reported:
-            records.append(
-                {
-                    "id": f"{paper['paper_id']}/{name}",
-                    "section": name,
-                    "pages": section["pages"],
-                    "text": section["text"],
-                    "summary": " ".join(reported),
-                }
-            )
-    return [record | common for record in records]
+    records = []
+    for name, part in {"whole": {"text": fit_body(sections), "pages": whole_pages}, **sections}.items():
+        summary = " ".join(s["text"] for s in paper["abstract"] if name in ("whole", s["section"]))
+        record = {"id": f"{paper['paper_id']}/{name}", "section": name, "pages": part["pages"], "text": part["text"]}
+        if summary:
+            records.append(record | {"summary": summary} | common)
+    return records
 
 
 def fit_body(sections: dict[str, dict], max_chars: int = MAX_BODY_CHARS) -> str:
@@ -80,9 +64,6 @@ def cut_at_sentence(text: str, max_chars: int) -> str:
     return text[: max(text.rfind(". ", 0, max_chars), text.rfind(".\n", 0, max_chars)) + 1]
 
 
-# --- which section bears a sentence out --------------------------------------------------------
-
-
 def split_sentences(text: str) -> list[str]:
     """Return the sentences of Korean prose, cut behind a syllable or bracket with a full stop."""
     return [sentence for sentence in SENTENCE_BREAK.split(text) if sentence.strip()]
@@ -91,32 +72,31 @@ def split_sentences(text: str) -> list[str]:
 def align_abstract(sentences: list[str], sections: dict[str, str]) -> list[str | None]:
     """Return, for each sentence of an abstract, the section that bears it out, or None.
 
-    `sections` is name → text in the paper's order. A section bears out the share of a sentence's
-    content morphemes and numbers, weighted by how rare they are in the paper, that it has; of all
-    ways through the sections the best is taken, going back costing a little.
+    `sections` is name → text in the paper's order. A section bears out the share of a sentence's content
+    morphemes and numbers that it has, weighted by how rare they are in the paper; of all ways through
+    the sections the best is taken.
     """
     if not sentences or not sections:
         return [None] * len(sentences)
-    support = measure_support(sentences, sections)
-    names = list(sections)
-    path = best_path([[row[name] for name in names] for row in support])
-    return [names[j] if row[names[j]] >= MIN_SUPPORT else None for j, row in zip(path, support, strict=True)]
+    names, support = list(sections), measure_support(sentences, sections.values())
+    return [names[j] if row[j] >= MIN_SUPPORT else None for j, row in zip(best_path(support), support, strict=True)]
 
 
-def measure_support(sentences: list[str], sections: dict[str, str]) -> list[dict[str, float]]:
-    """Return, for each sentence, section name → the share of its weight that the section has, 0 to 1."""
-    split = {name: split_sentences(text) for name, text in sections.items()}
-    flat = [sentence for found in split.values() for sentence in found]
-    terms = iter([find_terms(tokens, text) for text, tokens in _tokenize(flat + sentences)])
-    of_section = {name: [next(terms) for _ in found] for name, found in split.items()}
-    counts = collections.Counter(term for found in of_section.values() for terms_ in found for term in terms_)
+def measure_support(sentences: list[str], sections: Iterable[str]) -> list[list[float]]:
+    """Return the share of each sentence's weight that each section's text has, 0 to 1, as (sentences, sections)."""
+    split = [split_sentences(text) for text in sections]
+    flat = [sentence for found in split for sentence in found]
+    tokens = load_kiwi().tokenize(flat + sentences)
+    terms = iter([find_terms(*pair) for pair in zip(tokens, flat + sentences, strict=True)])
+    of_sections = [[next(terms) for _ in found] for found in split]
+    counts = collections.Counter(term for found in of_sections for terms_ in found for term in terms_)
     rows = []
     for wanted in terms:
         weights = {
             term: math.log((len(flat) + 1) / (counts[term] + 0.5)) * (NUMBER_WEIGHT if term[0] == "#" else 1)
             for term in wanted
         }
-        rows.append({name: _support(weights, found) for name, found in of_section.items()})
+        rows.append([_support(weights, found) for found in of_sections])
     return rows
 
 
@@ -127,10 +107,7 @@ def find_terms(tokens, text: str) -> set[str]:
 
 
 def best_path(scores: list[list[float]]) -> list[int]:
-    """Return the section chosen for each sentence so that the sum of scores less the costs is largest.
-
-    `scores` is (sentences, sections). Viterbi's algorithm.
-    """
+    """Return each sentence's section so that the scores (sentences, sections) less the costs are largest: Viterbi."""
     sections = range(len(scores[0]))
     totals = [scores[0][j] - ENDS_COST * j for j in sections]
     choices = []
@@ -142,10 +119,6 @@ def best_path(scores: list[list[float]]) -> list[int]:
     for before in reversed(choices):
         path.append(before[path[-1]])
     return path[::-1]
-
-
-def _tokenize(texts: list[str]):
-    return zip(texts, load_kiwi().tokenize(texts), strict=True)
 
 
 def _support(weights: dict[str, float], section: list[set[str]]) -> float:

@@ -6,16 +6,14 @@ import hashlib
 import json
 import re
 import time
-import unicodedata
-from collections.abc import Iterator
 from pathlib import Path
 
-from parentcare.data.duplicates import near_duplicates
+from parentcare.data.duplicates import similar_records
 from parentcare.data.pairing import align_abstract, make_records, split_sentences
 from parentcare.data.papers import find_papers, read_papers
 from parentcare.data.privacy import mask_personal_data
 from parentcare.data.quality import refuse_record, spaces_per_hangul
-from parentcare.data.records import normalise_text, read_jsonl
+from parentcare.data.records import flat_key, normalise_text, read_jsonl
 from parentcare.data.sections import parse_paper
 from parentcare.manifest import HOME, format_seconds, read_json, sha256, short_path
 
@@ -25,38 +23,34 @@ UNKNOWN_LICENSE = {"license": "unknown", "synthetic": False}
 
 
 def process_paper(read: dict, about: dict) -> dict:
-    """Return one paper's `records`, `refused` (record id and reason) and `report`, from what a reader found.
+    """Return `file`, `records`, `refused` (record id and reason) and `report` of one result of `read_papers`.
 
-    `read` is one result of `read_papers`; `about` has `license` and `synthetic`. Pure: the same file
-    gives the same result, whatever else is in the folder.
+    `about` has `license` and `synthetic`. Pure: whatever else is in the folder changes nothing.
     """
-    name = Path(read["path"]).name
+    result = {"file": Path(read["path"]).name, "records": [], "refused": []}
     if "reason" in read:
-        return {"file": name, "records": [], "refused": [], "report": {"why_not": read["reason"]}}
+        return result | {"report": {"why_not": read["reason"]}}
     parsed = parse_paper(read)
     body = "\n".join(section["text"] for section in parsed["sections"].values())
     report = {
         "pages": len(read["pages"]),
         "spaces_per_hangul": round(spaces_per_hangul(body), 3),
         "sections": list(parsed["sections"]),
-        "dropped_lines": dict(parsed["dropped"]),
     }
     if not parsed["abstract"] or not parsed["sections"]:
         missing = "no Korean abstract" if parsed["sections"] else "no section headings"
-        return {"file": name, "records": [], "refused": [], "report": report | {"why_not": f"{missing} found"}}
+        return result | {"report": report | {"why_not": f"{missing} found"}}
     masked: collections.Counter = collections.Counter()
-    records, refused = [], []
     for record in make_records(describe_paper(read, parsed, about)):
         for field in ("text", "summary"):
             record[field], counts = mask_personal_data(normalise_text(record[field]))
             masked += counts
         reason, passed = refuse_record(record)
         if reason:
-            refused.append({"id": record["id"], "reason": reason})
+            result["refused"].append({"id": record["id"], "reason": reason})
         else:
-            records.append(record | {"checks": passed})
-    report["masked"] = dict(masked)
-    return {"file": name, "records": records, "refused": refused, "report": report}
+            result["records"].append(record | {"checks": passed})
+    return result | {"report": report | {"masked": dict(masked)}}
 
 
 def describe_paper(read: dict, parsed: dict, about: dict) -> dict:
@@ -80,11 +74,9 @@ def describe_paper(read: dict, parsed: dict, about: dict) -> dict:
 def find_paper_id(read: dict, title: str) -> str:
     """Return the DOI or the KCI id of the first or last page, else the normalised title, else the file's name."""
     for page in (read["pages"][0], read["pages"][-1]):
-        for pattern in (DOI, KCI_ID):
-            if match := pattern.search(page):
-                return match[0]
-    flat = "".join(unicodedata.normalize("NFKC", title).casefold().split())
-    return f"title:{flat}" if flat else f"file:{Path(read['path']).name}"
+        if match := DOI.search(page) or KCI_ID.search(page):
+            return match[0]
+    return f"title:{flat_key(title)}" if flat_key(title) else f"file:{Path(read['path']).name}"
 
 
 def about_paper(name: str, folder: Path) -> dict:
@@ -97,15 +89,17 @@ def about_paper(name: str, folder: Path) -> dict:
 def process_folder(folder: Path, cache: Path, report=print) -> list[dict]:
     """Return `process_paper`'s result for each file of a folder, by name; what is unchanged comes from `cache`.
 
-    `cache` grows by one line a paper, so that a killed run goes on, and is ordered anew at the end.
+    `cache` grows by one line a paper, so that a killed run goes on; a line that a kill cut off is dropped.
     """
-    paths = find_papers(folder)
-    names = {str(path): path.relative_to(folder).as_posix() for path in paths}
-    hashes = {name: f"{sha256(path)} {_code_version()}" for path, name in names.items()}
-    done = {r["file"]: r for r in _read_cache(cache) if hashes.get(r["file"]) == r["hash"]}
-    waiting = [path for path in paths if names[str(path)] not in done]
-    report(f"{len(paths)} files in {short_path(folder)}: {len(done)} unchanged, {len(waiting)} to read")
+    names = {str(path): path.relative_to(folder).as_posix() for path in find_papers(folder)}
+    code = code_version()
+    hashes = {name: f"{sha256(path)} {code}" for path, name in names.items()}
     cache.parent.mkdir(parents=True, exist_ok=True)
+    with open(cache, "a+b") as file:
+        file.truncate(cache.read_bytes().rfind(b"\n") + 1)
+    done = {result["file"]: result for result in read_jsonl(cache) if hashes.get(result["file"]) == result["hash"]}
+    waiting = [Path(path) for path, name in names.items() if name not in done]
+    report(f"{len(names)} files in {short_path(folder)}: {len(done)} unchanged, {len(waiting)} to read")
     started = time.time()
     with open(cache, "a", encoding="utf-8") as file:
         for count, read in enumerate(read_papers(waiting), start=1):
@@ -121,38 +115,29 @@ def process_folder(folder: Path, cache: Path, report=print) -> list[dict]:
 
 def collect_records(results: list[dict]) -> tuple[list[dict], list[dict]]:
     """Return (records of all papers without near-duplicates, rejected papers and records with their reasons)."""
-    records, first_file = [], {}
-    same_paper = []
-    for result in results:
-        for record in result["records"]:
-            if first_file.setdefault(record["id"], result["file"]) == result["file"]:
-                records.append(record)
-            else:
-                reason = f"the same paper as {first_file[record['id']]}"
-                same_paper.append({"file": result["file"], "id": record["id"], "reason": reason})
-    rejected = [
-        {"file": result["file"], "id": None, "reason": result["report"]["why_not"]}
-        for result in results
-        if "why_not" in result["report"]
-    ]
-    rejected += [{"file": result["file"], **refused} for result in results for refused in result["refused"]]
-    rejected += same_paper
-    dropped = dict(_repeated(records))
-    rejected += [
-        {"file": records[j]["source"], "id": records[j]["id"], "reason": f"near-duplicate of {records[i]['id']}"}
-        for j, i in dropped.items()
-    ]
-    return [record for place, record in enumerate(records) if place not in dropped], rejected
+    unread = [(r["file"], None, r["report"]["why_not"]) for r in results if "why_not" in r["report"]]
+    refused = [(r["file"], record["id"], record["reason"]) for r in results for record in r["refused"]]
+    records, first_file, again = [], {}, []
+    for file, record in ((result["file"], record) for result in results for record in result["records"]):
+        first = first_file.setdefault(record["id"], file)
+        if first == file:
+            records.append(record)
+        else:
+            again.append((file, record["id"], f"the same paper as {first}"))
+    pairs = [(i, j) for i, j, *_ in similar_records(records) if records[i]["paper_id"] != records[j]["paper_id"]]
+    dropped = {j: (records[j]["source"], records[j]["id"], f"near-duplicate of {records[i]['id']}") for i, j in pairs}
+    rejected = [*unread, *refused, *again, *dropped.values()]
+    kept = [record for place, record in enumerate(records) if place not in dropped]
+    return kept, [{"file": file, "id": name, "reason": reason} for file, name, reason in rejected]
 
 
 def count_yield(results: list[dict], records: list[dict]) -> list[tuple[str, int]]:
     """Return (step, how many are left) from files to papers with records."""
     reasons = [result["report"].get("why_not", "") for result in results]
-    unread = sum(bool(r) and not r.startswith("no ") for r in reasons)
     return [
         ("파일", len(results)),
-        ("읽은 논문", len(results) - unread),
-        ("초록과 절을 찾은 논문", sum(not r for r in reasons)),
+        ("읽은 논문", sum(not reason or reason.startswith("no ") for reason in reasons)),
+        ("초록과 절을 찾은 논문", reasons.count("")),
         ("레코드가 나온 논문", len({record["paper_id"] for record in records})),
     ]
 
@@ -162,41 +147,22 @@ def describe_file(result: dict) -> str:
     report = result["report"]
     if "pages" not in report:
         return f"{result['file']}: {report['why_not']}"
-    return (
+    notes = [
         f"{result['file']}: {report['pages']} pages, {report['spaces_per_hangul']:.2f} spaces per Hangul character, "
         f"sections {'·'.join(report['sections']) or 'none'}, {len(result['records'])} records"
-        + "".join(f"; {refused['id'].split('/')[-1]}: {refused['reason']}" for refused in result["refused"])
-        + (f"; {report['why_not']}" if "why_not" in report else "")
-    )
+    ]
+    notes += [f"{refused['id'].split('/')[-1]}: {refused['reason']}" for refused in result["refused"]]
+    return "; ".join([*notes, report["why_not"]] if "why_not" in report else notes)
 
 
 def may_replace(output: Path) -> bool:
     """Return whether output.jsonl is missing or was made by notebook 01, and so may be made again."""
-    made = {
-        section["writes"].get(short_path(output))
-        for path in (HOME / "outputs").glob("**/run.json")
-        if (section := read_json(path)["notebooks"].get("01_build_dataset"))
-    }
+    runs = [read_json(path)["notebooks"] for path in (HOME / "outputs").glob("**/run.json")]
+    made = {run["01_build_dataset"]["writes"].get(short_path(output)) for run in runs if "01_build_dataset" in run}
     return not output.exists() or sha256(output) in made
 
 
-def _repeated(records: list[dict]) -> Iterator[tuple[int, int]]:
-    """Yield (later record, earlier record of another paper) that agree in text or summary."""
-    for field in ("text", "summary"):
-        for i, j, _ in near_duplicates([record[field] for record in records]):
-            if records[i]["paper_id"] != records[j]["paper_id"]:
-                yield j, i
-
-
-def _read_cache(cache: Path) -> list[dict]:
-    if not cache.exists():
-        return []
-    whole = cache.read_bytes()
-    cache.write_bytes(whole[: whole.rfind(b"\n") + 1])
-    return read_jsonl(cache)
-
-
-def _code_version() -> str:
+def code_version() -> str:
     """Return a hash of this folder's code: a changed rule reads every paper again."""
-    hashes = [sha256(path) or "" for path in sorted(Path(__file__).parent.glob("*.py"))]
+    hashes = [sha256(path) for path in sorted(Path(__file__).parent.glob("*.py"))]
     return hashlib.sha256(" ".join(hashes).encode()).hexdigest()[:12]

@@ -1,5 +1,6 @@
 """Which records are refused, and why: each check says in words what it found and what it expected."""
 
+import math
 import re
 
 MIN_TEXT_CHARS, MIN_SUMMARY_CHARS = 120, 20
@@ -14,14 +15,9 @@ SENTENCE = re.compile(r"(?:다|음|함|임|됨|요|까|오|자)[”’\"')\]]*[.
 # "홍길동, 김철수 (2014)." and "Bowlby, J. (1969)."
 REFERENCE = re.compile(r"(?:[가-힣]{2,4}|[A-Z][A-Za-z'\-]+,?\s(?:[A-Z]\.\s?)+)[^.!?\n]{0,60}?\(\d{4}[a-z]?\)\s?[.,]")
 NUMBER = re.compile(r"\d[\d,]*(?:\.\d+)?|\.\d+")
-# How a text may write a small number of its summary, alone or before a counter, with a particle or without.
-NUMERALS = dict(
-    zip(
-        "1 2 3 4 5 6 7 8 9 10".split(),
-        "한|하나|첫 두|둘|양 세|셋|석 네|넷|넉 다섯 여섯 일곱 여덟 아홉 열".split(),
-        strict=True,
-    )
-)
+# How a text may write the numbers 1 to 10 of its summary, alone or before a counter, with a particle or without.
+WORDS = "한|하나|첫 두|둘|양 세|셋|석 네|넷|넉 다섯 여섯 일곱 여덟 아홉 열".split()
+NUMERALS = {str(number): words for number, words in enumerate(WORDS, start=1)}
 COUNTERS = (
     r"(?:째|번째|명|개|곳|번|차례|가지|집단|시점|학급|편|달|해|주|쪽)?(?:[은는이가을를의에로과와도]|에서|으로|에게)?"
 )
@@ -31,8 +27,7 @@ def refuse_record(record: dict) -> tuple[str | None, list[str]]:
     """Return (why the record is refused, or None; the checks that it passed)."""
     passed = []
     for name, check in CHECKS.items():
-        reason = check(record["text"], record["summary"])
-        if reason:
+        if reason := check(record["text"], record["summary"]):
             return reason, passed
         passed.append(name)
     return None, passed
@@ -46,8 +41,7 @@ def spaces_per_hangul(text: str) -> float:
 
 def hangul_share(text: str) -> float:
     """Return the share of Hangul among the letters of a text; 0 for a text without letters."""
-    letters = sum(c.isalpha() for c in text)
-    return len(HANGUL.findall(text)) / letters if letters else 0.0
+    return len(HANGUL.findall(text)) / max(1, sum(c.isalpha() for c in text))
 
 
 def find_numbers(text: str) -> set[str]:
@@ -60,45 +54,33 @@ def find_numbers(text: str) -> set[str]:
     return found
 
 
+# Each check takes a text and its summary, and returns why they are refused, or None.
+
+
 def check_length(text: str, summary: str) -> str | None:
-    """Return a reason where the text or the summary is too short to learn from."""
-    if len(text) < MIN_TEXT_CHARS:
-        return f"text too short: {len(text)} characters, fewer than {MIN_TEXT_CHARS}"
-    if len(summary) < MIN_SUMMARY_CHARS:
-        return f"summary too short: {len(summary)} characters, fewer than {MIN_SUMMARY_CHARS}"
-    return None
+    for name, value, least in (("text", text, MIN_TEXT_CHARS), ("summary", summary, MIN_SUMMARY_CHARS)):
+        if len(value) < least:
+            return f"{name} too short: {len(value)} characters, fewer than {least}"
 
 
 def check_hangul(text: str, summary: str) -> str | None:
-    """Return a reason where the text or the summary is not in Korean."""
     for name, value in (("text", text), ("summary", summary)):
-        share = hangul_share(value)
-        if share < MIN_HANGUL_SHARE:
+        if (share := hangul_share(value)) < MIN_HANGUL_SHARE:
             return f"{name} not Korean: Hangul is {share:.0%} of its letters, less than {MIN_HANGUL_SHARE:.0%}"
-    return None
 
 
 def check_spaces(text: str, summary: str) -> str | None:
-    """Return a reason where the text or the summary has lost its spaces."""
     for name, value in (("text", text), ("summary", summary)):
-        if spaces_per_hangul(value) < MIN_SPACES_PER_HANGUL:
-            return (
-                f"{name} without spaces: {spaces_per_hangul(value):.2f} per Hangul character, "
-                f"fewer than {MIN_SPACES_PER_HANGUL}"
-            )
-    return None
+        if (spaces := spaces_per_hangul(value)) < MIN_SPACES_PER_HANGUL:
+            return f"{name} without spaces: {spaces:.2f} per Hangul character, fewer than {MIN_SPACES_PER_HANGUL}"
 
 
 def check_glyphs(text: str, summary: str) -> str | None:
-    """Return a reason where too many glyphs have no known character."""
-    unknown = (text + summary).count("\ufffd")
-    if unknown > MAX_UNKNOWN_SHARE * len(text + summary):
-        return f"unknown glyphs: {unknown} in {len(text + summary)} characters"
-    return None
+    unknown, chars = (text + summary).count("\ufffd"), len(text + summary)
+    return f"unknown glyphs: {unknown} in {chars} characters" if unknown > MAX_UNKNOWN_SHARE * chars else None
 
 
 def check_prose(text: str, summary: str) -> str | None:
-    """Return a reason where the text has no sentence, or as many references as sentences."""
     sentences, references = len(SENTENCE.findall(text)), len(REFERENCE.findall(text))
     if references >= 2 and references >= sentences:
         return f"citations only: {references} references and {sentences} sentences"
@@ -106,22 +88,15 @@ def check_prose(text: str, summary: str) -> str | None:
 
 
 def check_summary(text: str, summary: str) -> str | None:
-    """Return a reason where the summary is longer than the text, or the beginning of it."""
     flat_text, flat_summary = "".join(text.split()), "".join(summary.split())
     if len(flat_summary) >= len(flat_text):
         return f"summary longer than text: {len(summary)} and {len(text)} characters"
-    agreed = next(
-        (i for i, (a, b) in enumerate(zip(flat_text, flat_summary, strict=False)) if a != b), len(flat_summary)
-    )
-    if agreed >= PREFIX_SHARE * len(flat_summary):
-        return "summary copied: the text begins with it"
-    return None
+    start = flat_summary[: math.ceil(PREFIX_SHARE * len(flat_summary))]
+    return "summary copied: the text begins with it" if flat_text.startswith(start) else None
 
 
 def check_numbers(text: str, summary: str) -> str | None:
-    """Return a reason where the summary has a number that the text has neither in digits nor in words."""
-    known = find_numbers(text)
-    missing = [n for n in sorted(find_numbers(summary) - known) if not _in_words(n, text)]
+    missing = [n for n in sorted(find_numbers(summary) - find_numbers(text)) if not _in_words(n, text)]
     return f"numbers that the text lacks: {', '.join(missing)}" if missing else None
 
 

@@ -1,5 +1,6 @@
 """Reading, checking and writing the records of output.jsonl (UTF-8, NFC, one JSON object a line)."""
 
+import codecs
 import collections
 import hashlib
 import json
@@ -8,7 +9,7 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from parentcare.manifest import OUTPUT_JSONL, short_path, write_atomically
+from parentcare.manifest import short_path, write_atomically
 
 MAX_LINE_BYTES = 10_000_000
 RAW_BYTES_KEPT = 2_000
@@ -22,78 +23,40 @@ class RejectedRow(ValueError):
 
 
 def normalise_text(text: str) -> str:
-    """Return `text` in NFC, with plain line ends and without invisible characters.
-
-    Never NFKC, which would rewrite ①, ㎝ and Ⅰ in the author's text.
-    """
+    """Return `text` in NFC (NFKC would rewrite ①, ㎝ and Ⅰ), with plain line ends, without invisible characters."""
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     return unicodedata.normalize("NFC", INVISIBLE.sub("", text)).strip()
+
+
+def flat_key(text: str) -> str:
+    """Return `text` for comparing: case, spaces and ways of writing the same characters do not count."""
+    return "".join(unicodedata.normalize("NFKC", text).casefold().split())
 
 
 def read_records(
     path: Path, text_field: str = "text", summary_field: str = "summary"
 ) -> tuple[list[dict], list[dict], collections.Counter]:
-    """Return (records, rejected rows, counts of what was normalised) of a JSON Lines file.
+    """Return (records, rejected rows, counts of what was normalised); records keep keys beside `text` and `summary`.
 
-    Each record has `text` and `summary` and keeps its other keys; each rejected row has `line`,
-    `reason`, `raw` (the first 2,000 bytes, escaped) and `sha256`. Raises FileNotFoundError or
+    A rejected row has `line`, `reason`, `raw` (the first bytes, escaped) and `sha256`. Raises FileNotFoundError or
     ValueError where the file as a whole cannot be read.
     """
-    records, rejected, counts, keys = [], [], collections.Counter(), collections.Counter()
+    records, rejected, counts, keys = [], [], collections.Counter(), set()
     for number, line in _lines(Path(path), counts):
         try:
-            row = parse_row(line)
-            keys.update(row.keys())
-            records.append(check_row(row, text_field, summary_field, counts))
+            row = _parse_row(line)
+            keys |= row.keys()
+            records.append(_check_row(row, text_field, summary_field, counts))
         except RejectedRow as error:
-            rejected.append(describe_rejected(number, str(error), line))
-    if not records and keys and not {text_field, summary_field} & keys.keys():
+            found = {"raw": line[:RAW_BYTES_KEPT].decode(errors="backslashreplace")}
+            found["sha256"] = hashlib.sha256(line).hexdigest()
+            rejected.append({"line": number, "reason": str(error)} | found)
+    if keys and not {text_field, summary_field} & keys:
         raise ValueError(
             f"{short_path(path)}: no row has '{text_field}' or '{summary_field}'; keys found: "
             f"{', '.join(sorted(keys))}. Set TEXT_FIELD and SUMMARY_FIELD in 02_explore_data"
         )
     return records, rejected, counts
-
-
-def parse_row(line: bytes) -> dict:
-    """Return the JSON object on one line. Raises RejectedRow with the reason."""
-    if len(line) > MAX_LINE_BYTES:
-        raise RejectedRow(f"longer than {MAX_LINE_BYTES // 10**6} MB")
-    try:
-        row = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise RejectedRow("not JSON") from error
-    if not isinstance(row, dict):
-        raise RejectedRow("not a JSON object")
-    return row
-
-
-def check_row(row: dict, text_field: str, summary_field: str, counts: collections.Counter) -> dict:
-    """Return the row as a record with normalised `text` and `summary`. Raises RejectedRow."""
-    record = {key: value for key, value in row.items() if key not in (text_field, summary_field)}
-    for name, field in (("text", text_field), ("summary", summary_field)):
-        value = row.get(field)
-        if field not in row:
-            raise RejectedRow(f"no {name}")
-        if not isinstance(value, str):
-            raise RejectedRow(f"{name} is not a string")
-        if UNSAFE.search(value):
-            raise RejectedRow(f"{name} has a NUL or a lone surrogate")
-        record[name] = normalise_text(value)
-        if not record[name]:
-            raise RejectedRow(f"{name} is empty")
-        counts["CRLF line ends"] += "\r" in value
-        counts["decomposed Hangul (NFD)"] += not unicodedata.is_normalized("NFC", value)
-        counts["zero-width characters"] += bool(INVISIBLE.search(value))
-    if UNSAFE.search(json.dumps(record, ensure_ascii=False)):
-        raise RejectedRow("another field has a lone surrogate")
-    return record
-
-
-def describe_rejected(number: int, reason: str, line: bytes) -> dict:
-    """Return the line of rejected_rows.jsonl for one row: where, why, and what stood there."""
-    raw = line[:RAW_BYTES_KEPT].decode("utf-8", errors="backslashreplace")
-    return {"line": number, "reason": reason, "raw": raw, "sha256": hashlib.sha256(line).hexdigest()}
 
 
 def check_rejected_share(rejected: list[dict], total: int, max_rejected_share: float) -> None:
@@ -124,34 +87,70 @@ def any_synthetic(path: Path) -> bool:
         return any(json.loads(line).get("synthetic") for line in file)
 
 
+def _parse_row(line: bytes) -> dict:
+    """Return the JSON object on one line. Raises RejectedRow."""
+    if len(line) > MAX_LINE_BYTES:
+        raise RejectedRow(f"longer than {MAX_LINE_BYTES // 10**6} MB")
+    try:
+        row = json.loads(line)
+    except (ValueError, RecursionError) as error:
+        raise RejectedRow("not JSON") from error
+    if not isinstance(row, dict):
+        raise RejectedRow("not a JSON object")
+    return row
+
+
+def _check_row(row: dict, text_field: str, summary_field: str, counts: collections.Counter) -> dict:
+    """Return the row as a record with normalised `text` and `summary`. Raises RejectedRow."""
+    record = {key: value for key, value in row.items() if key not in (text_field, summary_field)}
+    for name, field in (("text", text_field), ("summary", summary_field)):
+        if field not in row:
+            raise RejectedRow(f"no {name}")
+        value = row[field]
+        if not isinstance(value, str):
+            raise RejectedRow(f"{name} is not a string")
+        if UNSAFE.search(value):
+            raise RejectedRow(f"{name} has a NUL or a lone surrogate")
+        record[name] = normalise_text(value)
+        if not record[name]:
+            raise RejectedRow(f"{name} is empty")
+        counts["CRLF line ends"] += "\r" in value
+        counts["decomposed Hangul (NFD)"] += not unicodedata.is_normalized("NFC", value)
+        counts["zero-width characters"] += bool(INVISIBLE.search(value))
+    if UNSAFE.search(json.dumps(record, ensure_ascii=False)):
+        raise RejectedRow("another field has a lone surrogate")
+    return record
+
+
 def _lines(path: Path, counts: collections.Counter) -> Iterator[tuple[int, bytes]]:
     """Yield (line number, line) of the non-blank lines, memory flat."""
     if not path.is_file():
         raise FileNotFoundError(
-            f"{short_path(path)} is missing. Notebook 01_build_dataset makes data/{OUTPUT_JSONL.name} "
+            f"{short_path(path)} is missing. Notebook 01_build_dataset makes data/output.jsonl "
             "from data/papers/, or put your own there: one JSON object with text and summary a line"
         )
     if path.stat().st_size == 0:
         raise ValueError(f"{short_path(path)} is empty: 01_build_dataset makes it, or put your own there")
     with open(path, "rb") as file:
         for number, line in enumerate(file, start=1):
-            if number == 1 and line.startswith(b"\xef\xbb\xbf"):
-                counts["byte order mark"] += 1
-                line = line[3:]
             if number == 1:
-                _check_first_line(path, line)
+                counts["byte order mark"] += line.startswith(codecs.BOM_UTF8)
+                line = line.removeprefix(codecs.BOM_UTF8)
+                _refuse_array(path, line)
             line = line.strip()
             try:
-                line.decode("utf-8")
+                line.decode()
             except UnicodeDecodeError as error:
-                raise ValueError(_not_utf8(path, number, line)) from error
+                encoding = "UTF-16" if line[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "CP949"
+                raise ValueError(
+                    f"{short_path(path)}:{number} is not UTF-8. If it is {encoding}, convert the file: "
+                    f"iconv -f {encoding} -t UTF-8 {short_path(path)} > converted.jsonl"
+                ) from error
             if line:
                 yield number, line
 
 
-def _check_first_line(path: Path, line: bytes) -> None:
-    if line.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise ValueError(_not_utf8(path, 1, line, "UTF-16"))
+def _refuse_array(path: Path, line: bytes) -> None:
     if line.lstrip().startswith(b"["):
         name = short_path(path)
         command = f"import json; [print(json.dumps(r, ensure_ascii=False)) for r in json.load(open('{name}'))]"
@@ -159,17 +158,3 @@ def _check_first_line(path: Path, line: bytes) -> None:
             f"{name} is a JSON array, expected one JSON object a line. "
             f'Convert it: python3 -c "{command}" > converted.jsonl'
         )
-
-
-def _not_utf8(path: Path, number: int, line: bytes, encoding: str = "") -> str:
-    if not encoding:
-        try:
-            line.decode("cp949")
-            encoding = "CP949"
-        except UnicodeDecodeError:
-            encoding = ""
-    looks = f" but looks like {encoding}" if encoding else ""
-    return (
-        f"{short_path(path)}:{number} is not UTF-8{looks}. Convert the file: "
-        f"iconv -f {encoding or 'CP949'} -t UTF-8 {short_path(path)} > converted.jsonl"
-    )

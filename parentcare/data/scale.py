@@ -8,14 +8,14 @@ Near-duplicates are found in the memory of one machine at the end; beyond it dat
 import argparse
 import functools
 import os
+from collections.abc import Callable
 from pathlib import Path
 
-from datatrove.data import Document, DocumentsPipeline
 from datatrove.executor import LocalPipelineExecutor, RayPipelineExecutor, SlurmPipelineExecutor
 from datatrove.executor.base import PipelineExecutor
 
 from parentcare.data.papers import find_papers, read_papers
-from parentcare.data.pipeline import about_paper, collect_records, process_paper
+from parentcare.data.pipeline import about_paper, code_version, collect_records, process_paper
 from parentcare.data.records import read_jsonl, write_jsonl
 from parentcare.manifest import REPOSITORY, read_json, sha256, write_json
 
@@ -23,26 +23,23 @@ from parentcare.manifest import REPOSITORY, read_json, sha256, write_json
 def claim_folder(options: argparse.Namespace) -> None:
     """Write OUT/job.json, what the job is. Raises ValueError where OUT has files that would pass for its own."""
     papers = [[str(p), p.stat().st_size, p.stat().st_mtime_ns] for p in find_papers(options.papers)]
-    code = [sha256(path) for path in (options.papers / "about.json", *sorted(Path(__file__).parent.glob("*.py")))]
-    job = {"folder": str(options.papers), "tasks": options.tasks, "code": code, "papers": papers}
+    made_by = {"code": code_version(), "about": sha256(options.papers / "about.json")}
+    job = {"folder": str(options.papers), "tasks": options.tasks, "papers": papers} | made_by
     if options.out.exists() and any(options.out.iterdir()) and read_json(options.out / "job.json") != job:
         raise ValueError(f"{options.out} has files of another job (papers, tasks or code differ); give a new --out")
     write_json(options.out / "job.json", job)
 
 
-def read_share(data: None, rank: int, world_size: int, out: Path) -> DocumentsPipeline:
-    """Yield the task's share of the papers: `metadata` has the place among all, what was read, and about.json's."""
+def process_share(data: None, rank: int, world_size: int, out: Path) -> None:
+    """Write the task's part: one line a paper, its place among all and what `process_paper` returns."""
     job = read_json(out / "job.json")
     share = [(place, Path(path)) for place, (path, *_) in enumerate(job["papers"])][rank::world_size]
-    for (place, path), read in zip(share, read_papers((p for _, p in share), processes=1), strict=True):
-        about = about_paper(path.name, Path(job["folder"]))
-        yield Document("\n".join(read.get("pages", [])), read["path"], metadata={"place": place, "args": (read, about)})
-
-
-def process_share(data: DocumentsPipeline, rank: int, world_size: int, out: Path) -> None:
-    """Write the task's part: one line a paper, its place and what `process_paper` returns."""
-    rows = ({"place": paper.metadata["place"], **process_paper(*paper.metadata["args"])} for paper in data)
-    write_jsonl(out / "parts" / f"{rank:05}.jsonl", rows)
+    found = zip(share, read_papers((path for _, path in share), processes=1), strict=True)
+    results = (
+        {"place": place} | process_paper(read, about_paper(path.name, Path(job["folder"])))
+        for (place, path), read in found
+    )
+    write_jsonl(out / "parts" / f"{rank:05}.jsonl", results)
 
 
 def merge_parts(data: None, rank: int, world_size: int, out: Path) -> None:
@@ -53,11 +50,11 @@ def merge_parts(data: None, rank: int, world_size: int, out: Path) -> None:
     write_jsonl(out / "output.jsonl", records)
 
 
-def make_executor(options: argparse.Namespace, functions: list, tasks: int, depends=None) -> PipelineExecutor:
-    """Return datatrove's executor of the functions; which tasks are complete stands in OUT/logs."""
-    steps = [functools.partial(function, out=options.out) for function in functions]
-    name = functions[-1].__name__
-    given = {"pipeline": steps, "tasks": tasks, "depends": depends, "logging_dir": str(options.out / "logs" / name)}
+def make_executor(options: argparse.Namespace, function: Callable, tasks: int, depends=None) -> PipelineExecutor:
+    """Return datatrove's executor of the function; which tasks are complete stands in OUT/logs."""
+    name = function.__name__
+    given = {"pipeline": [functools.partial(function, out=options.out)], "tasks": tasks, "depends": depends}
+    given["logging_dir"] = str(options.out / "logs" / name)
     if options.executor == "local":
         return LocalPipelineExecutor(**given, workers=min(tasks, os.cpu_count() or 1))
     given["mem_per_cpu_gb"] = 4  # a reader's limit of address space, and Kiwi's model beside it
@@ -70,18 +67,19 @@ def make_executor(options: argparse.Namespace, functions: list, tasks: int, depe
 def main(words: list[str] | None = None) -> None:
     """Run what is not finished of the job, first the tasks, then the merge; on Slurm, submit both."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--papers", type=lambda p: Path(p).resolve(), required=True, help="folder of PDF, HWPX, HWP")
-    parser.add_argument("--out", type=lambda p: Path(p).resolve(), required=True, help="folder that all tasks see")
+    parser.add_argument("--papers", type=Path, required=True, help="folder of PDF, HWPX, HWP")
+    parser.add_argument("--out", type=Path, required=True, help="folder that all tasks see")
     parser.add_argument("--tasks", type=int, default=os.cpu_count())
     parser.add_argument("--executor", choices=("local", "slurm", "ray"), default="local")
     options = parser.parse_args(words)
+    options.papers, options.out = options.papers.resolve(), options.out.resolve()
     claim_folder(options)
-    reading = make_executor(options, [read_share, process_share], options.tasks)
+    reading = make_executor(options, process_share, options.tasks)
     reading.run()
     # Ray only warns of failed tasks, and a merge that depends on them would wait for ever
     if options.executor != "slurm" and (left := reading.get_incomplete_ranks(skip_completed=True)):
         raise RuntimeError(f"tasks {left} failed, see {reading.logging_dir.path}; the same command tries them again")
-    make_executor(options, [merge_parts], 1, depends=reading).run()
+    make_executor(options, merge_parts, 1, depends=reading).run()
 
 
 if __name__ == "__main__":

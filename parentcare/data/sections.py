@@ -21,67 +21,56 @@ KEYWORDS = re.compile(
 INLINE_ABSTRACT = re.compile(
     r"^\s*[<〈\[［【(]?\s*((?:국\s*문\s*)?(?:초\s*록|요\s*약)|abstract)\s*[>〉\]］】):：]+\s*(\S.{20,})$", re.I | re.S
 )
+PARTS = ("초록", "abstract", *SECTION_NAMES)
 # A line in front of the keywords is of the abstract if it has at least this many characters.
 MIN_ABSTRACT_LINE_CHARS = 20
 YEAR = re.compile(r"(?<!\d)((?:19[5-9]|20[0-4])\d)(?!\d)")
 ISSUE = re.compile(r"제?\s*\d+\s*[권집]|제\s*\d+\s*호|\bvol\.?\s*\d|\bno\.?\s*\d|\d+\s*\(\d+\)", re.I)
+DOI, COPYRIGHT = re.compile("doi", re.I), re.compile("©|copyright", re.I)
 ACCEPTED = re.compile(r"게\s*재|채\s*택|accepted|published", re.I)
 
 
 def parse_paper(paper: dict) -> dict:
-    """Return {"title", "year", "abstract", "keywords", "english_abstract", "sections", "dropped"}.
+    """Return {"title", "year", "abstract", "keywords", "english_abstract", "sections"}.
 
-    `paper` is what `readers.read_paper` returns. `sections` is name → {"text", "pages"} in the
-    paper's order, the names those of `pairing.SECTION_NAMES`; text has one line a paragraph; what
-    was not found is "", None or []. `dropped` counts the lines taken out by kind.
+    `paper` is what `readers.read_paper` returns. `sections` is name → {"text", "pages"} in the paper's
+    order, text with one line a paragraph; what was not found is "", None, [] or {}.
     """
-    lines, dropped = clean_lines(paper)
-    lines = split_inline_headings(lines)
+    lines = split_inline_headings(clean_lines(paper))
     headings = find_headings(lines)
-    kept = drop_tables(lines, set(headings))
-    dropped["tables, figures and captions"] = len(lines) - len(kept)
-    parts, labelled = cut_parts(lines, kept, headings)
+    parts, labelled = cut_parts(lines, headings)
     texts = dict(zip(parts, join_paragraphs(list(parts.values()), lines), strict=True))
     korean = {name: "\n".join(text for text in found if is_korean(text)) for name, found in texts.items()}
-    english = " ".join(text for text in texts.get("abstract", []) if not is_korean(text))
-    sections = {
-        name: {"text": korean[name], "pages": sorted({line.page for line in parts[name]})}
-        for name in parts
-        if name in SECTION_NAMES and korean[name]
-    }
     return {
         "title": find_title(lines, headings),
         "year": find_year(paper),
         # a Korean abstract may stand under the heading "Abstract"
         "abstract": (korean.get("초록") or korean.get("abstract", "")).replace("\n", " "),
         "keywords": split_keywords(labelled, lines),
-        "english_abstract": english,
-        "sections": sections,
-        "dropped": dropped,
+        "english_abstract": " ".join(text for text in texts.get("abstract", []) if not is_korean(text)),
+        "sections": {
+            name: {"text": korean[name], "pages": sorted({line.page for line in found})}
+            for name, found in parts.items()
+            if name in SECTION_NAMES and korean[name]
+        },
     }
 
 
 def read_prose(paper: dict) -> list[str]:
     """Return the paragraphs of any document in reading order, without heads, notes and tables."""
-    lines, _ = clean_lines(paper)
+    lines = clean_lines(paper)
     kept = drop_tables(lines, set(find_headings(lines)))
     return join_paragraphs([[lines[i] for i in kept]], lines)[0]
 
 
-# --- parts -------------------------------------------------------------------------------------
+def cut_parts(lines: list[Line], headings: dict[int, str]) -> tuple[dict[str, list[Line]], list[list[str]]]:
+    """Return (초록, abstract and sections found → their lines, the lines behind each label of keywords).
 
-
-def cut_parts(
-    lines: list[Line], kept: list[int], headings: dict[int, str]
-) -> tuple[dict[str, list[Line]], list[list[str]]]:
-    """Return (part → its lines, the lines behind each label of keywords).
-
-    Parts are 초록, abstract and the sections found. Without a heading of its own, the Korean
-    abstract is the prose before the line of keywords.
+    Without a heading of its own, the Korean abstract is the prose before the line of keywords.
     """
     parts: dict[str, list[Line]] = collections.defaultdict(list)
     labelled, part = [], "front"
-    for i in sorted({*kept, *headings}):
+    for i in drop_tables(lines, set(headings)):
         match = KEYWORDS.match(lines[i].text) if part not in SECTION_NAMES else None
         if i in headings:
             part = headings[i]
@@ -95,17 +84,14 @@ def cut_parts(
         else:
             part = "after" if part == "keywords" else part
             parts[part].append(lines[i])
-    names = ("초록", "abstract", *SECTION_NAMES)
-    return {name: parts[name] for name in parts if name in names and parts[name]}, labelled
+    return {name: found for name, found in parts.items() if name in PARTS and found}, labelled
 
 
 def split_keywords(labelled: list[list[str]], lines: list[Line]) -> list[str]:
     """Return the keywords of the first Korean list, else of the first one."""
-    found = next((words for words in labelled if is_korean(" ".join(words))), labelled[0] if labelled else [])
-    found = [line for line in found if line.strip()]
-    if not found:
-        return []
-    joined = join_lines([found], "\n".join(line.text for line in lines))[0]
+    chosen = next((words for words in labelled if is_korean(" ".join(words))), labelled[0] if labelled else [])
+    chosen = [line for line in chosen if line.strip()]
+    joined = join_lines([chosen], "\n".join(line.text for line in lines))[0] if chosen else ""
     # 일·가정 양립 is one keyword unless nothing else parts them
     parting = r"[,，;；、]" if re.search(r"[,，;；、]", joined) else r"[·/]"
     return [word for part in re.split(parting, joined) if (word := part.strip(" .*"))]
@@ -115,8 +101,7 @@ def split_inline_headings(lines: list[Line]) -> list[Line]:
     """Return the lines with "[초록] 본 연구는 …" cut into a heading and the rest."""
     cut = []
     for line in lines:
-        match = INLINE_ABSTRACT.match(line.text)
-        if match:
+        if match := INLINE_ABSTRACT.match(line.text):
             cut.append(dataclasses.replace(line, text=match[1], is_full=False))
             line = dataclasses.replace(line, text=match[2])
         cut.append(line)
@@ -132,9 +117,6 @@ def _prose_at_end(lines: list[Line]) -> list[Line]:
             break
         found.insert(0, line)
     return found if any(WORDS_END.search(line.text) for line in found) else []
-
-
-# --- title and year ----------------------------------------------------------------------------
 
 
 def find_title(lines: list[Line], headings: dict[int, str]) -> str:
@@ -157,14 +139,7 @@ def find_year(paper: dict) -> int | None:
     """Return the year of publication: that of the journal's issue, else of the DOI, else of acceptance."""
     first = [re.sub(r"pp?\.\s*\d+\s*[~–-]\s*\d+", "", line) for line in paper["pages"][0].split("\n")]
     last = paper["pages"][-1].split("\n")
-    sources = (
-        [line for line in first if ISSUE.search(line)],
-        [line for line in first if re.search(r"doi", line, re.I)],
-        [line for line in first + last if ACCEPTED.search(line)],
-        [line for line in first if re.search("©|copyright", line, re.I)],
-    )
-    for found in sources:
-        years = [int(year) for line in found for year in YEAR.findall(line)]
-        if years:
+    for source, lines in ((ISSUE, first), (DOI, first), (ACCEPTED, first + last), (COPYRIGHT, first)):
+        if years := [int(year) for line in lines if source.search(line) for year in YEAR.findall(line)]:
             return max(years)
     return None

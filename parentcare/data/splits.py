@@ -2,9 +2,9 @@
 
 import collections
 import hashlib
-import unicodedata
 
-from parentcare.data.duplicates import near_duplicates, nearest_pair
+from parentcare.data.duplicates import nearest_pair, similar_records
+from parentcare.data.records import flat_key
 
 PARTS = ("train", "validation", "test")
 # upper ends of the parts' intervals in [0, 1): 70 % train, 10 % validation, 20 % test expected
@@ -18,7 +18,7 @@ def paper_key(record: dict) -> str:
     if record.get("paper_id"):
         return str(record["paper_id"])
     if record.get("title"):
-        return "title:" + "".join(unicodedata.normalize("NFKC", str(record["title"])).casefold().split())
+        return "title:" + flat_key(str(record["title"]))
     return "text:" + hashlib.sha256(record["text"].encode()).hexdigest()[:16]
 
 
@@ -43,11 +43,8 @@ def part_at(position: float) -> str:
     return next(part for part, end in zip(PARTS, BOUNDARIES, strict=True) if position < end)
 
 
-def group_papers(papers: list[str], pairs: list[tuple[int, int, float]]) -> dict[str, str]:
-    """Return paper → name of its group: papers linked by near-duplicate records share one.
-
-    `papers` has the paper of each record; `pairs` has (record, record, similarity).
-    """
+def group_papers(papers: list[str], pairs: list[tuple]) -> dict[str, str]:
+    """Return paper → name of its group; `pairs` begin with the places in `papers` of two records that are alike."""
     leader = {paper: paper for paper in papers}
 
     def find(paper: str) -> str:
@@ -56,7 +53,7 @@ def group_papers(papers: list[str], pairs: list[tuple[int, int, float]]) -> dict
             paper = leader[paper]
         return paper
 
-    for i, j, _ in pairs:
+    for i, j, *_ in pairs:
         a, b = sorted((find(papers[i]), find(papers[j])))
         leader[b] = a
     return {paper: find(paper) for paper in leader}
@@ -67,19 +64,14 @@ def assign_parts(groups: dict[str, str]) -> tuple[dict[str, str], list[str]]:
 
     Raises ValueError where there are fewer groups than parts.
     """
-    members = collections.defaultdict(list)
+    position: dict[str, float] = {}
     for paper, group in groups.items():
-        members[group].append(paper)
-    if len(members) < len(PARTS):
+        position[group] = max(position.get(group, 0.0), split_position(paper))
+    if len(position) < len(PARTS):
         raise ValueError(
-            f"{len(groups)} papers in {len(members)} groups of near-duplicates are too few to split into "
+            f"{len(groups)} papers in {len(position)} groups of near-duplicates are too few to split into "
             f"{', '.join(PARTS)}; at least {len(PARTS)} groups are needed, 20 test papers for a verdict"
         )
-    # the position that counts is the one furthest into the held-out end
-    position = {
-        group: max((split_position(p) for p in papers), key=lambda x: PARTS.index(part_at(x)))
-        for group, papers in members.items()
-    }
     part = {group: part_at(x) for group, x in position.items()}
     messages = [_fill_empty(name, position, part) for name in PARTS if name not in part.values()]
     return {paper: part[group] for paper, group in groups.items()}, messages
@@ -88,22 +80,16 @@ def assign_parts(groups: dict[str, str]) -> tuple[dict[str, str], list[str]]:
 def split_records(records: list[dict]) -> tuple[dict[str, list[dict]], dict]:
     """Return (part → records, report). The report has papers, groups, near-duplicates, messages."""
     papers = [paper_key(record) for record in records]
-    pairs = [
-        (i, j, similarity)
-        for field in ("text", "summary")
-        for i, j, similarity in near_duplicates([record[field] for record in records])
-    ]
+    pairs = list(similar_records(records))
     groups = group_papers(papers, pairs)
     part_of, messages = assign_parts(groups)
     parts = {part: [r for r, p in zip(records, papers, strict=True) if part_of[p] == part] for part in PARTS}
     report = {
-        "papers": {part: sum(1 for p in part_of.values() if p == part) for part in PARTS},
+        "papers": {part: list(part_of.values()).count(part) for part in PARTS},
         "records": {part: len(rows) for part, rows in parts.items()},
         "groups": len(set(groups.values())),
         "near_duplicate_pairs": len(pairs),
-        "across_papers": [
-            (papers[i], papers[j], round(similarity, 2)) for i, j, similarity in pairs if papers[i] != papers[j]
-        ],
+        "across_papers": [(papers[i], papers[j], round(s, 2)) for i, j, s, _ in pairs if papers[i] != papers[j]],
         "without_paper_id": sum(not r.get("paper_id") for r in records),
         "part_of": part_of,
         "messages": messages,
@@ -118,17 +104,16 @@ def find_leaks(parts: dict[str, list[dict]]) -> list[str]:
     for part, record in rows:
         places[paper_key(record)].add(part)
     leaks = [f"paper {paper} is in {sorted(found)}" for paper, found in places.items() if len(found) > 1]
-    for field in ("text", "summary"):
-        for i, j, similarity in near_duplicates([record[field] for _, record in rows]):
-            if rows[i][0] != rows[j][0]:
-                leaks.append(f"{field} of {rows[i][0]} and {rows[j][0]} agree at {similarity:.2f}")
+    for i, j, similarity, field in similar_records([record for _, record in rows]):
+        if rows[i][0] != rows[j][0]:
+            leaks.append(f"{field} of {rows[i][0]} and {rows[j][0]} agree at {similarity:.2f}")
     return leaks
 
 
-def nearest_across(parts: dict[str, list[dict]], field: str = "text") -> tuple[dict, dict, float]:
-    """Return (training record, held-out record, Jaccard) of the closest pair across the parts."""
+def nearest_across(parts: dict[str, list[dict]]) -> tuple[dict, dict, float]:
+    """Return (training record, held-out record, Jaccard of their texts) of the closest pair across the parts."""
     held_out = (parts["test"] + parts["validation"])[:NEAREST_PAIR_ROWS]
-    i, j, similarity = nearest_pair([r[field] for r in parts["train"]], [r[field] for r in held_out])
+    i, j, similarity = nearest_pair([r["text"] for r in parts["train"]], [r["text"] for r in held_out])
     return parts["train"][i], held_out[j], similarity
 
 

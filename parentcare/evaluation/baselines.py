@@ -53,22 +53,17 @@ def similarity_graph(words: list[set[str]]) -> np.ndarray:
     return graph
 
 
-def rank_nodes(graph: np.ndarray, tolerance: float = 1e-6, most_steps: int = 200) -> np.ndarray:
-    """Return (nodes,) ranks that sum to the number of nodes, by power iteration.
+def rank_nodes(graph: np.ndarray) -> np.ndarray:
+    """Return (nodes,) ranks that sum to the number of nodes.
 
     A node without edges passes its rank to all, as PageRank does.
     """
     nodes = len(graph)
-    if nodes == 0:
-        return np.zeros(0)
     out = graph.sum(axis=1, keepdims=True)
-    transition = np.where(out > 0, graph / np.where(out > 0, out, 1), 1 / nodes)
-    ranks = np.ones(nodes)
-    for _ in range(most_steps):
-        previous, ranks = ranks, (1 - DAMPING) + DAMPING * transition.T @ ranks
-        if np.abs(ranks - previous).max() < tolerance:
-            break
-    return ranks
+    transition = np.where(out > 0, graph / np.where(out > 0, out, 1), 1 / max(1, nodes))
+    ranks = np.linalg.solve(np.eye(nodes) - DAMPING * transition.T, np.full(nodes, 1 - DAMPING))
+    # equal ranks that differ by rounding only stay equal
+    return ranks.round(9)
 
 
 # --- oracle ------------------------------------------------------------------------------------

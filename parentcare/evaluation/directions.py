@@ -1,163 +1,98 @@
-"""Directions that a summary reverses: more or less, related or not, rising or falling together.
+"""Directions that a summary turns round: more or less, related or not, rising or falling together.
 
 A claim is the last word of direction in a clause, with its sign and the words around it. It is reversed where
-the claims of the text that stand among the same words have the other sign. Where the summary says it in other
-words than the text, nothing is said.
+the claims of the text that stand among the same words have the other sign, or where the numbers beside it do.
+Where the summary says it in other words than the text, nothing is said.
 """
 
-import itertools
+import math
 import re
 from typing import NamedTuple
 
-from parentcare.evaluation.clauses import Clause, Decays, Reading, Sentence, likeness, weigh_words
+from parentcare.evaluation.clauses import Reading, Sentence
 
-# chosen on the sample papers 001-060: a text that opposes by this much, and by so much more than it supports
-LEAST_OPPOSED, REVERSED_MARGIN, SAME_MATTER = 0.4, 0.35, 0.4
-# the weight of a word another clause away, behind the claim, and in the sentence before
-CLAIM_DECAYS, BEFORE_WEIGHT = Decays(word=1, clause=0.25, after=0.3), 0.1
-# how far another word of level, the same with a number shared, and a p-value alone speak for or against a claim
-OTHER_LEVEL, OTHER_LEVEL_SAME_NUMBER, P_VALUE = 0.6, 0.8, 0.8
+# chosen on the sample papers 001-060: from this share of common words on two claims are about one matter, and
+# what opposes outweighs what supports by this share
+SAME_MATTER, REVERSED_MARGIN = 0.4, 0.4
 
-_LEVELS = {
-    "height": (
-        "높 높아지 오르 올라가 올리 상승 향상 웃돌 앞서 앞지르 나아지 낫 뛰어나 능가 치솟 후하 후",
-        "낮 낮아지 낮추 내려가 떨어지 하락 저하 밑돌 뒤처지 뒤지 내려앉 박하 박",
+_WORDS = {
+    ("level", 1): (
+        "높 높아지 오르 올라가 상승 향상 웃돌 앞서 앞지르 나아지 낫 뛰어나 많 많아지 늘 늘어나 증가 잦 잦아지 흔하 "
+        "크 커지 강하 강해지 넓 벌어지 가파르 두드러지 활발 길 길어지 빠르 빨라지 앞당기"
     ),
-    "amount": ("많 많아지 늘 늘어나 늘리 증가 잦 잦아지 불어나 흔하 흔 자주", "적 적어지 줄 줄어들 줄이 감소 드물 덜"),
-    "size": (
-        "크 커지 강하 강 강해지 넓 넓어지 벌어지 가파르 뚜렷 뚜렷하 심하 무겁 두드러지 활발하 활발",
-        "작 작아지 약하 약 약해지 좁 좁혀지 얕 옅 옅어지 흐려지 가볍 희미하 사라지 느슨하 미미하",
+    ("level", -1): (
+        "낮 낮아지 내려가 떨어지 하락 저하 밑돌 뒤처지 뒤지 적 적어지 줄 줄어들 감소 드물 작 작아지 약하 약해지 "
+        "좁 좁혀지 옅 옅어지 미미 사라지 짧 짧아지 느리 느려지 더디"
     ),
-    "length": ("길 길어지 오래", "짧 짧아지"),
-    "speed": ("빠르 빨라지 앞당기 당기", "느리 느려지 더디 늦추 늦"),
+    ("relation", 1): "유의 다르 달라지 갈리 갈라지 예측 설명 매개 이어지 관련 연관 지지 뒷받침 들어맞 부합",
+    ("relation", -1): "무관 비슷 엇비슷 같아지 동일 대등 마찬가지 맞먹 기각 빗나가",
+    ("slope", 1): "정적",
+    ("slope", -1): "부적",
 }
-_RELATIONS = (
-    "유의 다르 달라지 갈리 갈라지 구별 예측 설명 매개 이어지 관련 연관 연결 좌우 맞물리",
-    "무관 무관하 비슷 비슷하 엇비슷하 엇비슷 같아지 동일하 동일 대등하 대등 마찬가지 맞먹 제자리걸음",
-)
-_VERDICTS = "지지 뒷받침 받아들이 들어맞 부합 확인 맞아떨어지 입증", "빗나가 기각 어긋나"
-_KINDS = _LEVELS | {"relation": _RELATIONS, "verdict": _VERDICTS, "slope": ("정적", "부적")}
-WORDS = {
-    word: (kind, sign)
-    for kind, columns in _KINDS.items()
-    for sign, column in zip((1, -1), columns, strict=True)
-    for word in column.split()
-}
+WORDS = {word: claim for claim, words in _WORDS.items() for word in words.split()}
 # '차이가 있다', '관련을 보이다': without such a verb the noun only names something
-_RELATED = frozenset(
-    "관련 관련성 상관 차이 효과 영향 관계 연관 상호작용 격차 증감 변화 우열 증거 의미 이득 경로 이점 차 유의".split()
-)
-_HAVING = frozenset("있 보이 나타나 드러나 지니 관찰 미치 얻 나 찾 확인".split())
-_EXPECTED = frozenset("가설 예상 기대 짐작 믿음 통념 경로 효과 전망 가정 증거 매개 조절".split())
-# what grows or shrinks is then itself a difference or a relation
-_GAPS = frozenset("격차 차이 간격 우열 거리 관련 상관 관계 설명력 영향 계수 효과 이득 우위 차 경향".split())
-_NO_CONTENT = frozenset(WORDS) | frozenset(
-    "관련 관련성 상관 차이 관계 유의 의미 가장 더 더욱 오히려 도리어 다소 조금 약간 않 못 집단 점수 평균".split()
-)
+_RELATED = frozenset("관련 상관 차이 효과 영향 관계".split())
+_HAVING = frozenset("있 없 보이 나타나".split())
+_MARK_TAGS = ("VV", "VA", "NNG", "XR", "MAG")
+_DENIALS = frozenset("않 못하 못 안 아니 없 말 어렵".split())
 # what is asked, supposed or intended is not claimed
-_OPEN = frozenset("는지 ᆫ지 은지 ᆯ지 을지 려고 ᆯ까 을까 도록 어야 아야 는가 ᆫ가 은가 나 리라 으리라".split())
+_OPEN = frozenset("는지 ᆫ지 은지 ᆯ지 을지 려고 ᆯ까 을까 도록 어야 아야 는가 ᆫ가 은가 리라 으리라".split())
 _P = re.compile(r"p\s*([=<>])\s*(\d*\.\d+)")
-_SIGNED = re.compile(r"(?:[rβbB]\s*=\s*|상관[은이] )(-?)\d*\.\d")
 
 
 class Claim(NamedTuple):
-    """One direction: `kind` is a family of levels, relation, verdict or slope; `numbers` are its clause's own."""
+    """One direction: `kind` is level, relation or slope; `subject` are the words of its clause beside it."""
 
     kind: str
     sign: int
     word: str
-    context: dict
-    numbers: frozenset
-    denied: bool
+    subject: set[str]
     text: str
-    place: int
 
 
 def find_reversals(said: Reading, source: Reading) -> list[tuple[str, str]]:
     """Return (the summary's words, why) for each claim that the text reverses."""
-    theirs = [
-        (claim, {word[0] for word in sentence.words})
-        for place, sentence in enumerate(source.sentences)
-        for claim in read_claims(source, place)
-    ]
+    theirs = [({word for word, _ in sentence.words}, read_claims(sentence)) for sentence in source.sentences]
     found = []
-    for claim in (claim for place in range(len(said.sentences)) for claim in read_claims(said, place)):
+    for claim in (claim for sentence in said.sentences for claim in read_claims(sentence) if claim.word != "p"):
         # a number names the sentences that speak of the same thing
-        anchors = {number for number in claim.numbers if source.frequency[number]}
-        rivals = [other for other, words in theirs if not anchors or anchors & words]
-        support, opposed, word = weigh_claim(claim, rivals, source)
-        if claim.word not in ("p", "r") and opposed > LEAST_OPPOSED and opposed - support > REVERSED_MARGIN:
+        anchors = {word for word in claim.subject if word[0] == "#" and source.frequency[word]}
+        votes = {1: (0.0, ""), -1: (0.0, "")}
+        for others in (others for words, others in theirs if not anchors or anchors & words):
+            # a sentence that has both directions is as near with the one as with the other
+            near = max((likeness(claim.subject, other.subject, source) for other in others), default=0.0)
+            for other in others:
+                if other.kind == claim.kind:
+                    votes[other.sign] = max(votes[other.sign], (near, other.word))
+        (support, _), (opposed, word) = votes[claim.sign], votes[-claim.sign]
+        if opposed - support > REVERSED_MARGIN * max(SAME_MATTER, support, opposed):
             found.append((claim.text, f"'{claim.word}', where the text has '{word}'"))
     return found
 
 
-def weigh_claim(claim: Claim, rivals: list[Claim], source: Reading) -> tuple[float, float, str]:
-    """Return (support, opposition, the opposing word), each 0 to 1, of the nearest claims of the text."""
-    # a sentence that has both directions is as near with the one as with the other
-    best: dict[int, float] = {}
-    for other in rivals:
-        best[other.place] = max(best.get(other.place, 0), likeness(claim.context, other.context, source))
-    near = [best[other.place] for other in rivals]
-    full = max([SAME_MATTER, *near])
-    votes = [(value / full * agreement(claim, other), other.word) for value, other in zip(near, rivals, strict=True)]
-    against, word = min(votes, default=(0, ""))
-    return max([0, *(vote for vote, _ in votes)]), -against, word
+def likeness(wanted: set[str], found: set[str], source: Reading) -> float:
+    """Return the share of the wanted words that are found, 0 to 1; the rarer in the text, the heavier."""
+    # exact sums: a set has no order
+    total = math.fsum(map(source.rarity, wanted))
+    return math.fsum(map(source.rarity, wanted & found)) / total if total else 0.0
 
 
-def agreement(claim: Claim, other: Claim) -> float:
-    """Return how much `other` would speak for the claim if it stood among the same words, negative for against."""
-    shared, same_sign = claim.numbers & other.numbers, claim.sign * other.sign
-    if claim.kind in _LEVELS and other.kind in _LEVELS:
-        weight = 1 if claim.kind == other.kind else OTHER_LEVEL_SAME_NUMBER if shared else OTHER_LEVEL
-        # 'the days without are lower' says the same as 'the days with are higher'
-        return 0 if same_sign < 0 and claim.denied != other.denied else weight * same_sign
-    if claim.kind != other.kind or (other.word == "p" and claim.numbers and other.numbers and not shared):
-        return 0
-    return (P_VALUE if other.word == "p" else 1) * same_sign
-
-
-# --- reading claims ----------------------------------------------------------------------------
-
-
-def read_claims(reading: Reading, place: int) -> list[Claim]:
-    """Return the claims of one sentence: of each clause the last level, the last relation, p-values and slopes."""
-    sentence = reading.sentences[place]
-    before = {word[0]: BEFORE_WEIGHT for word in reading.sentences[place - 1].words} if place else {}
+def read_claims(sentence: Sentence) -> list[Claim]:
+    """Return the claims of a sentence: of each clause the last of a kind, and p-values beside no relation."""
     found = []
-    for part, clause in enumerate(sentence.clauses):
-        numbers = frozenset(word[0] for word in sentence.words if word[2] == part and word[0][0] == "#")
-        for kind, sign, word, at, denied in _claims_of(clause):
-            # a p-value belongs to the numbers just before it
-            own = numbers if word != "p" else _numbers_before(sentence, at)
-            words = before | weigh_words(sentence, at, CLAIM_DECAYS)
-            words = {key: weight for key, weight in words.items() if key not in _NO_CONTENT}
-            found.append(Claim(kind, sign, word, words, own, denied, clause.text, place))
-    return found
-
-
-def _claims_of(clause: Clause) -> list[tuple[str, int, str, int, bool]]:
-    """Return (kind, sign, word, place, whether its condition is denied) of what one clause claims."""
-    body = clause.tokens
-    if any(token.form in _OPEN and token.tag[0] == "E" for token in body[-6:]):
-        return []
-    last = {("level" if kind in _LEVELS else kind): (i, kind, sign) for i, kind, sign in find_marks(body)}
-    relation = max(filter(None, map(last.get, ("relation", "verdict"))), default=None)
-    small = [(1 if _is_small(*m.groups()) else -1, clause.start + m.start()) for m in _P.finditer(clause.text)]
-    signs = {match[1] for match in _SIGNED.finditer(clause.text)}
-    found = [("relation", sign, "p", at, False) for sign, at in small if not relation]
-    if relation:
-        i, kind, sign = relation
-        found.append((kind, sign * (-1) ** count_denials(body[i + 1 :]), body[i].form, body[i].start, False))
-    if "level" in last and _is_claimed(body, last["level"][0]):
-        i, kind, sign = last["level"]
-        found.append((kind, sign, body[i].form, body[i].start, count_denials(body[:i]) % 2 == 1))
-    if any(kind in ("relation", "verdict") and sign < 0 for kind, sign, *_ in found):
-        return found
-    if "slope" in last:
-        i, kind, sign = last["slope"]
-        found.append((kind, sign, body[i].form, body[i].start, False))
-    elif len(signs) == 1 and body:
-        found.append(("slope", -1 if signs == {"-"} else 1, "r", body[-1].start, False))
+    for clause in sentence.clauses:
+        if any(token.form in _OPEN and token.tag[0] == "E" for token in clause.tokens):
+            continue
+        body, subject = clause.tokens, clause.words - WORDS.keys() - _RELATED
+        last = {kind: (i, sign) for i, kind, sign in find_marks(body)}
+        for kind, (i, sign) in last.items():
+            denied = count_denials(body[i + 1 :]) % 2 == 1
+            # what is not higher need not be lower
+            if kind == "relation" or not denied:
+                found.append(Claim(kind, -sign if denied else sign, body[i].form, subject, clause.text))
+        if "relation" not in last:
+            small = [_is_small(*match.groups()) for match in _P.finditer(clause.text)]
+            found += [Claim("relation", 1 if yes else -1, "p", subject, clause.text) for yes in small]
     return found
 
 
@@ -165,56 +100,57 @@ def find_marks(body: list) -> list[tuple[int, str, int]]:
     """Return (place, kind, sign) of each word of direction that is said of something."""
     found = []
     for i, token in enumerate(body):
-        near = {t.form for t in body[max(0, i - 4) : i]}
         kind, sign = WORDS.get(token.form, ("", 0))
-        if token.tag[0] not in "VNXM" or token.tag in ("NNB", "NNP", "MM") or token.tag[:2] in ("XS", "VX"):
-            continue
-        # 'r=.31의 상관을 보였다' only reports
-        reported = "상관" in near and token.form != "없" and any(t.form in ("r", "β") for t in body)
-        if (token.form in _HAVING or token.form == "없") and near & _RELATED and not reported:
+        if token.form in _HAVING and _RELATED & {t.form for t in body[max(0, i - 4) : i]}:
             found.append((i, "relation", -1 if token.form == "없" else 1))
-        elif kind in _LEVELS and _is_verb(body, i):
-            of_gap = bool(_GAPS & {t.form for t in body[max(0, i - 3) : i]})
-            # a gap that grows is there; one that shrinks may be there still
-            if not of_gap or sign > 0 or token.form == "사라지":
-                found.append((i, "relation" if of_gap else kind, sign))
-        elif kind in ("relation", "slope") or (kind == "verdict" and _EXPECTED & {t.form for t in body}):
-            found.append((i, kind, sign))
+        elif token.tag.startswith(_MARK_TAGS) and not (kind == "level" and _is_modifier(body[i + 1 : i + 3])):
+            found += [(i, kind, sign)] if kind else []
     return found
 
 
-def _is_verb(body: list, i: int) -> bool:
-    # with an object 적다 is 'to write'
-    written = body[i].form == "적" and any(token.tag == "JKO" for token in body[:i])
-    made = (
-        body[i].tag[0] == "V"
-        or body[i].form in ("오래", "덜", "자주")
-        or body[min(len(body) - 1, i + 1)].tag[:2] == "XS"
-    )
-    return made and not written
-
-
-def _is_claimed(body: list, i: int) -> bool:
-    """Return whether the level at `i` is said of the clause's subject: not denied, no attribute, no adverb."""
-    inner = ("지", "게", "어", "아", "고", "다", "다고")
-    ends = (n for n in range(i + 1, len(body)) if body[n].tag in ("ETM", "EF", "EC") and body[n].form not in inner)
-    end = next(ends, len(body) - 1)
-    attribute = body[end].tag == "ETM" and body[min(len(body) - 1, end + 1)].tag in ("NNG", "NNP")
-    adverb = body[min(end, i + 1)].form == "게"
-    return not attribute and not adverb and count_denials(body[i + 1 : end + 1]) % 2 == 0
+def _is_modifier(following: list) -> bool:
+    # '높은 점수', '높게': an attribute or an adverb, said of no subject
+    forms, tags = [token.form for token in following], [token.tag for token in following]
+    return forms[:1] == ["게"] or (tags[:1] == ["ETM"] and tags[1:] in (["NNG"], ["NNP"]))
 
 
 def count_denials(tokens: list) -> int:
-    """Return how many denials the tokens hold: 않다, 못하다, 없다, 아니다, '-기 어렵다'."""
-    words = ("않", "못하", "못", "안", "아니", "없", "말", "사라지")
-    pairs = itertools.pairwise(token.form for token in tokens)
-    hard = [pair for pair in pairs if pair == ("기", "어렵")]
-    return len(hard) + sum(token.form in words and token.tag[0] in "VM" for token in tokens)
+    """Return how many denials the tokens hold: 않다, 못하다, 없다, 아니다."""
+    return sum(token.form in _DENIALS and token.tag[0] in "VM" for token in tokens)
 
 
 def _is_small(sign: str, value: str) -> bool:
     return sign != ">" and (float(value) < 0.05 or (sign == "<" and float(value) == 0.05))
 
 
-def _numbers_before(sentence: Sentence, at: int) -> frozenset:
-    return frozenset(key for key, start, _ in sentence.words if key[0] == "#" and at - 40 < start < at)
+# --- comparisons that the numbers refute -------------------------------------------------------
+
+_FROM = re.compile(r"\)?(?:에서|이던|로부터|보다)(?![는도만])")
+_THAN = re.compile(r"\)?(?:[가-힣 ]{0,10}보다|[을를] )")
+_NEAR = re.compile(r"\D{0,30}")
+
+
+def find_refuted(sentence: Sentence) -> list[str]:
+    """Return the words of a sentence that its own numbers refute.
+
+    'A에서 B로 늘었다' and 'A보다 B가 많다' need A < B, 'A로, B보다 높다' and 'A로, B를 앞섰다' A > B.
+    """
+    found = []
+    marks = [
+        (clause.tokens[i], kind, sign) for clause in sentence.clauses for i, kind, sign in find_marks(clause.tokens)
+    ]
+    quantities = [quantity for quantity in sentence.quantities if quantity.statistic != "SD="]
+    for place, second in enumerate(quantities):
+        near = _NEAR.match(sentence.text, second.end)
+        first = next((q for q in reversed(quantities[:place]) if q.sort == second.sort), None)
+        levels = [(t, sign) for t, kind, sign in marks if kind == "level" and second.end <= t.start < near.end()]
+        if not first or not levels:
+            continue
+        word, sign = levels[0]
+        up_from = _FROM.match(sentence.text, first.end, second.start)
+        more_than = _THAN.match(sentence.text, second.end, word.start)
+        # a larger effect may be a negative one
+        a, b = (abs(q.value) if q.statistic else q.value for q in (first, second))
+        if bool(up_from) != bool(more_than) and ((b - a) if up_from else (a - b)) * sign < 0:
+            found.append(sentence.text[first.start : word.end])
+    return found

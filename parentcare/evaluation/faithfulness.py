@@ -6,14 +6,12 @@ is wrong, is measured by `measure_checker` on summaries that it was not written 
 """
 
 import collections
-import math
 import re
-from statistics import NormalDist
 from typing import NamedTuple
 
 from parentcare.evaluation.clauses import find_swaps, read
-from parentcare.evaluation.directions import find_reversals
-from parentcare.evaluation.quantities import Quantity, find_refuted, find_unsupported, match_key
+from parentcare.evaluation.directions import find_refuted, find_reversals
+from parentcare.evaluation.quantities import Quantity, find_unsupported, match_key
 
 
 class Finding(NamedTuple):
@@ -33,14 +31,12 @@ def check_summary(summary: str, text: str) -> list[Finding]:
     said, borne = read(key), read(source)
     # a sentence that the text has itself needs no bearing out
     said = said._replace(sentences=[sentence for sentence in said.sentences if sentence.text not in source])
-    rows = [sentence.quantities for sentence in borne.sentences]
-    numbers = [quantity for row in rows for quantity in row]
+    numbers = [quantity for sentence in borne.sentences for quantity in sentence.quantities]
     found = []
     for part in said.sentences:
         lacking = find_unsupported(part.text, part.quantities, numbers)
         found += [Finding(_kind(q), q.words, "the text has no such number") for q in lacking]
-        refuted = find_refuted(part.text, part.quantities, rows)
-        found += [Finding("direction", words, "the numbers say otherwise") for words in refuted]
+        found += [Finding("direction", words, "the numbers say otherwise") for words in find_refuted(part)]
     found += [Finding("number", words, "the text has them the other way round") for words in find_swaps(said, borne)]
     found += [Finding("direction", words, why) for words, why in find_reversals(said, borne)]
     return found + check_groups(key, source)
@@ -58,7 +54,7 @@ def _kind(quantity: Quantity) -> str:
 
 # what stands for each group in a text: 영아 is under three, 유아 three to five, 아동 wider, 초등 six and more
 _STANDS_FOR = {
-    "영아": re.compile(r"영아|영유아|걸음마|신생아|아기|첫돌|돌 무렵"),
+    "영아": re.compile(r"영아|영유아|걸음마|신생아|아기|첫돌|돌 무렵|생후|만 [0-2]세"),
     "유아": re.compile(r"유아|유치원|만 [3-5]세"),
     "아동": re.compile(r"아동|어린이(?!집)|초등|학령|\d학년"),
     "초등": re.compile(r"초등(?!학교[^.]{0,3}병설)|학령|\d학년|학교(?!의? ?병설)"),
@@ -72,19 +68,12 @@ _NAMES = {
     "초등": re.compile(r"(?<![가-힣])초등|(?<![가-힣])학령기"),
     "청소년": re.compile(r"(?<![가-힣])(?:청소년|중학|고등학)"),
 }
-# months of age; a group that the text names may reach a little further
-_MONTHS = {"영아": (0, 36), "유아": (36, 84), "아동": (84, 156), "초등": (72, 156), "청소년": (144, 228)}
-_MONTHS_IF_NAMED = {"영아": (0, 42), "유아": (24, 84), "아동": (36, 156), "초등": (72, 156), "청소년": (144, 228)}
-# '3개월 뒤' is a delay, '10개월이고' a duration, '만 4세 6개월' one age
-_AGES = re.compile(
-    r"(?<!세 )(?<![\d.])(\d{1,3})(?:\.\d+)?\s?(?:(세)|개월(?!\s?(?:뒤|후|동안|간|전|만|마다|이|에 걸|가량)))"
-)
 
 
 def check_groups(summary: str, text: str) -> list[Finding]:
     """Return a finding for each age group that the summary names, where its text knows only others.
 
-    A text that names no group and no age, only 아이, refutes school alone.
+    A text that names no group, only 아이, refutes school alone.
     """
     present = groups_in(text)
     found = []
@@ -98,14 +87,10 @@ def check_groups(summary: str, text: str) -> list[Finding]:
 
 
 def groups_in(text: str) -> set[str]:
-    """Return the age groups that a text names, and those of ages that no named group covers."""
+    """Return the age groups that a text names."""
     # beside 아이, an 아기 may be anyone's
     words = text.replace("아기", "") if "아이" in text else text
-    named = {group for group, word in _STANDS_FOR.items() if word.search(words)}
-    ages = [int(value) * (12 if years else 1) for value, years in _AGES.findall(text)]
-    covered = [_MONTHS_IF_NAMED[group] for group in named]
-    alone = [age for age in ages if not any(low <= age < high for low, high in covered)]
-    return named | {group for group, (low, high) in _MONTHS.items() if any(low <= age < high for age in alone)}
+    return {group for group, word in _STANDS_FOR.items() if word.search(words)}
 
 
 # --- the check, checked ------------------------------------------------------------------------
@@ -115,8 +100,8 @@ def measure_checker(cases: list[dict]) -> dict:
     """Return how often the check finds an error and how often it sees one where there is none.
 
     A case has `text`, `summary`, `faithful` and, where it is not, `kind`. `detection`, `false_alarms`
-    and each of `detection_by_kind` have `count`, `of`, `rate`, `low` and `high`, the 95 % Wilson
-    interval. Any finding counts, whatever its kind. Raises ValueError where one of the two sorts is missing.
+    and each of `detection_by_kind` are those of `count_rate`. Any finding counts, whatever its kind.
+    Raises ValueError where one of the two sorts is missing.
     """
     alarms = collections.defaultdict(list)
     for case in cases:
@@ -135,13 +120,10 @@ def measure_checker(cases: list[dict]) -> dict:
 
 
 def count_rate(outcomes: list[bool]) -> dict:
-    """Return `count`, `of`, `rate` and the 95 % Wilson interval `low` to `high` of yes among the outcomes.
+    """Return `count`, `of`, `rate` and the 95 % Wilson interval `low` to `high` of yes among the outcomes."""
+    # here, because scipy.stats takes a second to import
+    from scipy.stats import binomtest
 
-    Wilson, Probable inference, the law of succession, and statistical inference (1927).
-    """
     count, of = sum(outcomes), len(outcomes)
-    z = NormalDist().inv_cdf(0.975)
-    rate, spread = count / of, 1 + z * z / of
-    middle = (rate + z * z / (2 * of)) / spread
-    half = z * math.sqrt(rate * (1 - rate) / of + z * z / (4 * of * of)) / spread
-    return {"count": count, "of": of, "rate": rate, "low": max(0.0, middle - half), "high": min(1.0, middle + half)}
+    interval = binomtest(count, of).proportion_ci(method="wilson")
+    return {"count": count, "of": of, "rate": count / of, "low": float(interval.low), "high": float(interval.high)}

@@ -1,10 +1,8 @@
 """Scores of one prediction: overlap with the reference on Kiwi morphemes, and behaviour.
 
-rouge-score's own tokenizer keeps only [a-z0-9]: two identical Korean texts score 0 with it. Here it
-is given Kiwi's morphemes instead, and every score is named with what split its text. Particles and
-endings are left out: any two Korean texts share them, and with them a weather report beside an
-abstract has a ROUGE-1 of 0.19, without them 0.01.
-ROUGE: Lin (2004). chrF++: Popović (2017), as sacrebleu computes it.
+rouge-score's own tokenizer keeps only [a-z0-9]: identical Korean texts score 0 with it. Here it is given Kiwi's
+morphemes without particles and endings: with them a weather report beside an abstract has a ROUGE-1 of 0.19,
+without them 0.01. ROUGE: Lin (2004). chrF++: Popović (2017), as sacrebleu computes it.
 """
 
 import itertools
@@ -18,8 +16,7 @@ from parentcare.data.keywords import load_kiwi
 
 ROUGE_TYPES = ("rouge1", "rouge2", "rougeL")
 # a shorter run is shared by any two Korean texts on one topic; the longest names of scales have about seven
-COPIED_RUN_CHARS = 8
-REPEATED_NGRAM_CHARS = 8
+RUN_CHARS = 8
 # no abstract section among the sample papers repeats more than 5 % of its character 8-grams; one sentence
 # said twice and nothing else repeats half of them
 REPEATS_ITSELF_SHARE = 0.2
@@ -45,14 +42,10 @@ def analyse(texts: Iterable[str]) -> dict[str, list[tuple[str, str]]]:
     """Return text → its (form, tag) pairs without marks, particles and endings; each text is analysed once."""
     distinct = list(dict.fromkeys(texts))
     return {
-        text: [(token.form.lower(), token.tag) for token in tokens if _is_word(token.tag)]
+        # J* are particles, E* endings, S* marks, except foreign words, Hanja and numbers
+        text: [(t.form.lower(), t.tag) for t in tokens if t.tag[0] not in "JES" or t.tag in ("SL", "SH", "SN")]
         for text, tokens in zip(distinct, load_kiwi().tokenize(distinct), strict=True)
     }
-
-
-def _is_word(tag: str) -> bool:
-    # J* are particles, E* endings, S* marks, except foreign words, Hanja and numbers
-    return tag[0] not in "JES" or tag in ("SL", "SH", "SN")
 
 
 class MorphemeTokenizer:
@@ -74,8 +67,9 @@ def score_predictions(rows: list[dict]) -> list[dict]:
 
     A row has `prediction`, `reference`, `text` and, where known, `ends_with_eos`.
     """
-    rows = [row | {key: _nfc(row[key]) for key in ("prediction", "reference", "text")} for row in rows]
-    tokenizer = MorphemeTokenizer(analyse(row[key] for row in rows for key in ("prediction", "reference", "text")))
+    keys = ("prediction", "reference", "text")
+    rows = [row | {key: unicodedata.normalize("NFC", row[key]) for key in keys} for row in rows]
+    tokenizer = MorphemeTokenizer(analyse(row[key] for row in rows for key in keys))
     overlap = score_overlap([row["prediction"] for row in rows], [row["reference"] for row in rows], tokenizer)
     return [
         scores
@@ -112,10 +106,7 @@ def mean_scores(scores: list[dict]) -> dict[str, float]:
 
 
 def describe_behaviour(prediction: str, reference: str, text: str) -> dict:
-    """Return what can be seen without judging content: shares from 0 to 1, and three yes or no.
-
-    `length_ratio` is in characters, prediction to reference.
-    """
+    """Return shares from 0 to 1, and three yes or no; `length_ratio` is in characters, prediction to reference."""
     repeated = repetition(prediction)
     return {
         "empty": not re.search(r"\w", prediction),
@@ -130,23 +121,18 @@ def describe_behaviour(prediction: str, reference: str, text: str) -> dict:
 
 def repetition(prediction: str) -> float:
     """Return the share of the prediction's character 8-grams, spaces left out, that it said before."""
-    flat, n = re.sub(r"\s+", "", prediction), REPEATED_NGRAM_CHARS
+    flat, n = re.sub(r"\s+", "", prediction), RUN_CHARS
     ngrams = [flat[i : i + n] for i in range(len(flat) - n + 1)]
     return 1 - len(set(ngrams)) / len(ngrams) if ngrams else 0.0
 
 
 def copied_share(prediction: str, text: str) -> float:
-    """Return the share of the prediction's characters inside runs of 8 or more that the text has.
-
-    Any white space counts as one space.
-    """
+    """Return the share of the prediction's characters inside runs of 8 or more that the text has; spaces as one."""
     prediction, text = " ".join(prediction.split()), " ".join(text.split())
-    n = COPIED_RUN_CHARS
-    windows = {text[i : i + n] for i in range(len(text) - n + 1)}
-    copied = set()
-    for i in range(len(prediction) - n + 1):
-        if prediction[i : i + n] in windows:
-            copied.update(range(i, i + n))
+    windows, copied = {text[i : i + RUN_CHARS] for i in range(len(text) - RUN_CHARS + 1)}, set()
+    for i in range(len(prediction) - RUN_CHARS + 1):
+        if prediction[i : i + RUN_CHARS] in windows:
+            copied.update(range(i, i + RUN_CHARS))
     return len(copied) / len(prediction) if prediction else 0.0
 
 
@@ -168,7 +154,3 @@ def script_shares(prediction: str) -> dict[str, float]:
 def drifts_to_chinese(prediction: str, text: str) -> bool:
     """Return whether the prediction has a run of Han characters that is neither a gloss nor in its text."""
     return any(run not in text for run in _HAN_RUN.findall(_GLOSS.sub("", prediction)))
-
-
-def _nfc(text: str) -> str:
-    return unicodedata.normalize("NFC", text)

@@ -65,8 +65,8 @@ class Quantity(NamedTuple):
 
     @property
     def sort(self) -> tuple:
-        """Return what numbers that may be compared have in common."""
-        return self.unit, self.statistic
+        """Return what numbers that may be compared have in common: what is counted, and the statistic."""
+        return re.sub(r"[\d.\s-]|만", "", self.words), self.unit, self.statistic
 
 
 def match_key(text: str) -> str:
@@ -138,59 +138,3 @@ def _is_about(quantity: Quantity, key: str, source: list[Quantity]) -> bool:
         and (other.unit == quantity.unit or "" in (other.unit, quantity.unit))
         for other in source
     )
-
-
-# --- comparisons that the numbers refute -------------------------------------------------------
-
-_MORE = (
-    "늘[었어고며]|증가|높[았은게고아]|올[라랐]|길[었고어]|커[졌지]|컸|크[고며]|많[았아고은]|상승|향상|앞[섰서]|앞질|웃[돌도]|"
-    "불어|넘[었어]|잦|강[해하]|빨라|후하|활발|흔[하했]"
-)
-_LESS = (
-    "줄[었어고며]|감소|낮[았은게고아]|내[려렸]|떨어|짧[았고아]|작[았고아]|적[었어고]|하락|저하|뒤처|뒤[졌지]|밑[돌도]|좁혀|"
-    "그[쳤치]|머물|불과|약[해하]|느려|못 미|박하|드물"
-)
-_WORD = re.compile(f"(?P<more>{_MORE})|(?P<less>{_LESS})")
-_TAIL = re.compile(r"[^\d.。\n]{0,30}")
-_MOST = re.compile(rf"\)?(?:으?로|이어서|라)?,? (?:비교적 )?(?:가장|제일) ?(?:{_WORD.pattern})")
-_MOST_BETWEEN_CHARS = 45
-
-
-def find_refuted(key: str, quantities: list[Quantity], source: list[list[Quantity]]) -> list[str]:
-    """Return the words of one sentence that its own numbers refute, or those that the text sets beside them.
-
-    'A에서 B로 늘었다' needs A < B, 'A로, B보다 높다' A > B, 'A인 데 비해 B에 그쳤다' A > B, 'A로 가장 높다' no
-    higher number of the sort in the text's sentence. `source` has the numbers of each sentence of the text.
-    """
-    found = []
-    quantities = [quantity for quantity in quantities if quantity.statistic != "SD="]
-    for place, second in enumerate(quantities):
-        tail = _TAIL.match(key, second.end)[0]
-        word = _WORD.search(tail)
-        first = next((q for q in reversed(quantities[:place]) if q.sort == second.sort), None)
-        if word and first and _holds(first, second, key[first.end : second.start], tail[: word.end()], word) is False:
-            found.append(key[first.start : second.end + word.end()])
-        most = _MOST.match(key, second.end)
-        beside = [[q.value for q in row if q.sort == second.sort] for row in source]
-        beside = [row for row in beside if second.value in row and len(set(row)) > 1]
-        if most and beside and all((max if most["more"] else min)(row) != second.value for row in beside):
-            found.append(key[second.start : most.end()])
-    return found
-
-
-def _holds(first: Quantity, second: Quantity, between: str, tail: str, word: re.Match) -> bool | None:
-    """Return whether the comparison holds; None where the words compare nothing."""
-    # a larger effect may be a negative one
-    a, b = (abs(q.value) if q.statistic else q.value for q in (first, second))
-    if len(between) > _MOST_BETWEEN_CHARS or a == b:
-        return None
-    more, rising, than = word["more"] is not None, b > a, "보다" in tail
-    listed = re.fullmatch(r"\s*,\s*", between) and re.match(r"\)?으?로", tail)
-    from_to = re.match(r"\)?(?:에서|이던|로부터)(?![는도만])", between) and re.match(r"\)?(?:까지|으?로)", tail)
-    if listed or (not than and (from_to or re.match(r"\)?보다", between))):
-        return rising == more
-    if re.match(r"\)?(?:[가-힣]{0,6} )?[가-힣]{0,4}보다", tail) and not re.match(r"\)?에서(?!는)", between):
-        return rising != more
-    if re.match(r"\)?(?:인|이던)?[^,]{0,12}[을를에] ", tail) and re.match(r"앞|웃|밑|넘|뒤|못", word[0]):
-        return rising != more
-    return not rising if re.match(r"그|머물|불과|뒤처", word[0]) else None

@@ -14,16 +14,7 @@ def score_systems(answers: dict[str, dict[str, dict]], records: list[dict]) -> d
     `answers` has system → record id → {"answer", "ended"}; an extract's `ended` is None. Each text is
     analysed once for all systems. `findings` counts what the faithfulness check doubts.
     """
-    rows = [
-        {
-            "prediction": by_id[record["id"]]["answer"],
-            "reference": record["summary"],
-            "text": record["text"],
-            "ends_with_eos": by_id[record["id"]]["ended"],
-        }
-        for by_id in answers.values()
-        for record in records
-    ]
+    rows = [row | {"ends_with_eos": row["ended"]} for row in prediction_rows(answers, records)]
     scores = metrics.score_predictions(rows)
     for row, score in zip(rows, scores, strict=True):
         score["findings"] = len(faithfulness.check_summary(row["prediction"], row["text"]))

@@ -8,12 +8,6 @@ from parentcare.manifest import write_atomically
 from parentcare.model.loading import RECIPE_BASE
 
 TEMPLATE = Path(__file__).with_name("card.md.jinja")
-# The demo's base is this project's own; what is not listed is for its owner to say.
-LICENSES = {RECIPE_BASE: "apache-2.0"}
-USAGE = {
-    "adapter": 'from peft import AutoPeftModelForCausalLM\nmodel = AutoPeftModelForCausalLM.from_pretrained("{}")',
-    "merged": 'from transformers import AutoModelForCausalLM\nmodel = AutoModelForCausalLM.from_pretrained("{}")',
-}
 
 
 def write_card(folder: Path, name: str, record: dict, evaluation: dict | None, train: list[dict]) -> Path:
@@ -24,13 +18,16 @@ def write_card(folder: Path, name: str, record: dict, evaluation: dict | None, t
     """
     from huggingface_hub import ModelCard, ModelCardData
 
-    kind = "adapter" if (folder / "adapter_config.json").exists() else "merged"
-    tuned, explored = (record["notebooks"][name] for name in ("03_finetune", "02_explore_data"))
+    kind, library, loader = "merged", "transformers", "AutoModelForCausalLM"
+    if (folder / "adapter_config.json").exists():
+        kind, library, loader = "adapter", "peft", "AutoPeftModelForCausalLM"
+    tuned, explored = (record["notebooks"][notebook] for notebook in ("03_finetune", "02_explore_data"))
     data = ModelCardData(
         language="ko",
-        license="apache-2.0" if tuned["demo"] else LICENSES.get(tuned["base"], "other"),
+        # the demo's base is this project's own; of another than the recipe's, its owner has to say
+        license="apache-2.0" if tuned["demo"] or tuned["base"] == RECIPE_BASE else "other",
         base_model=tuned["base"],
-        library_name="peft" if kind == "adapter" else "transformers",
+        library_name=library,
         pipeline_tag="text-generation",
         tags=["lora", "summarization", *["synthetic"] * tuned["synthetic"]],
     )
@@ -39,7 +36,7 @@ def write_card(folder: Path, name: str, record: dict, evaluation: dict | None, t
         template_str=TEMPLATE.read_text(encoding="utf-8"),
         title=f"ParentCare {record['run']}",
         kind=kind,
-        usage=USAGE[kind].format(name),
+        usage=f'from {library} import {loader}\nmodel = {loader}.from_pretrained("{name}")',
         tuned=tuned,
         recipe=tuned["stamp"]["parameters"] | tuned["used"] | {"BASE_MODEL": tuned["base"]},
         split=explored["split"],

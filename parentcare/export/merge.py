@@ -1,7 +1,6 @@
 """The adapter and the merged model as folders of their own, each with all that serving needs.
 
-LoRA is merged into 16-bit (or float32) weights only: W + scale · B·A, in float32, a weight at a time
-(Hu et al. 2021). Merging into 4-bit weights would round what was learnt away.
+LoRA is merged into 16-bit (or float32) weights: W + scale · B·A, in float32, a weight at a time (Hu et al. 2021).
 """
 
 import contextlib
@@ -19,9 +18,7 @@ from parentcare.model.prompts import TEMPLATE, build_prompt
 INDEX = "model.safetensors.index.json"
 SIXTEEN_BIT_DOWNLOAD_GB = 15.2
 # What changes the arithmetic of LoRA, and is merged wrongly by the plain formula.
-UNKNOWN_TO_THE_FORMULA = (
-    "use_dora lora_bias modules_to_save layer_replication fan_in_fan_out rank_pattern alpha_pattern".split()
-)
+UNKNOWN = "use_dora lora_bias modules_to_save layer_replication fan_in_fan_out rank_pattern alpha_pattern".split()
 
 
 def name_sixteen_bit_base(base: str) -> str:
@@ -40,9 +37,9 @@ def whole_folder(folder: Path, record: dict) -> Iterator[Path]:
     """
     owner = read_json(folder / "run.json", {}).get("run")
     if folder.exists() and owner != record["run"]:
+        held = f"an export of run {owner!r}, not" if owner else "no export"
         raise FileExistsError(
-            f"{short_path(folder)} holds {f'an export of run {owner!r}' if owner else 'no export'}, not of run "
-            f"'{record['run']}', and is not overwritten: move it away"
+            f"{short_path(folder)} holds {held} of run '{record['run']}', and is not overwritten: move it away"
         )
     beside = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(beside, ignore_errors=True)
@@ -91,9 +88,9 @@ def export_merged(base: Path, adapter: Path, folder: Path, record: dict, setting
 def check_base(base: Path) -> list[Path]:
     """Return the files of the base's weights. Raises ValueError for 4-bit weights, FileNotFoundError for none."""
     config = read_json(base / "config.json", {})
-    if config.get("quantization_config"):
+    if quantised := config.get("quantization_config"):
         raise ValueError(
-            f"{short_path(base)} is quantised ({config['quantization_config'].get('quant_method')}), and merging there "
+            f"{short_path(base)} is quantised ({quantised.get('quant_method')}), and merging there "
             f"would round away what was learnt: set BASE_16BIT in 06_export to its 16-bit base, for the recipe's "
             f"{name_sixteen_bit_base(RECIPE_BASE)} ({SIXTEEN_BIT_DOWNLOAD_GB} GB), or MERGE = False"
         )
@@ -137,8 +134,7 @@ def read_lora(adapter: Path) -> tuple[dict, float]:
     from safetensors.torch import load_file
 
     config = LoraConfig.from_pretrained(adapter)
-    odd = [name for name in UNKNOWN_TO_THE_FORMULA if getattr(config, name)] + ["bias"] * (config.bias != "none")
-    if odd:
+    if odd := [name for name in UNKNOWN if getattr(config, name)] + ["bias"] * (config.bias != "none"):
         raise ValueError(f"the adapter uses {', '.join(odd)}, which cannot be merged here")
     lora: dict[str, dict] = {}
     for key, weight in load_file(adapter / "adapter_model.safetensors").items():
@@ -146,8 +142,7 @@ def read_lora(adapter: Path) -> tuple[dict, float]:
         if match is None:
             raise ValueError(f"the adapter's weight {key} is no LoRA matrix of a linear layer: it cannot be merged")
         lora.setdefault(f"{match[1]}.weight", {})[match[2]] = weight
-    scale = config.lora_alpha / (config.r**0.5 if config.use_rslora else config.r)
-    return lora, scale
+    return lora, config.lora_alpha / (config.r**0.5 if config.use_rslora else config.r)
 
 
 def add_lora(name: str, weight, matrices: dict, scale: float, device: str):
@@ -159,16 +154,12 @@ def add_lora(name: str, weight, matrices: dict, scale: float, device: str):
     return weight.to(device).float().addmm(b, a, alpha=scale).to(weight.dtype).cpu()
 
 
-# --- what serving needs ------------------------------------------------------------------------
-
-
 def chat_template() -> str:
     """Return a Jinja template that renders one user message into the very text of `build_prompt`."""
     before, after = (json.dumps(part) for part in build_prompt("\0").split("\0"))
-    refusal = "this model was trained on one user message: the text to summarise"
     return (
         "{%- if messages | length != 1 or messages[0]['role'] != 'user' -%}"
-        f"{{{{ raise_exception('{refusal}') }}}}{{%- endif -%}}"
+        "{{ raise_exception('this model was trained on one user message: the text to summarise') }}{%- endif -%}"
         f"{{{{ {before} ~ messages[0]['content'] ~ {after} }}}}"
     )
 
@@ -179,19 +170,20 @@ def write_serving_files(adapter: Path, folder: Path, max_new_tokens: int) -> Non
 
     # '<|im_end|>' inside a paper is text, behind a server too: the prompt itself has no special tokens
     tokenizer = AutoTokenizer.from_pretrained(adapter, split_special_tokens=True)
+    eos = tokenizer.eos_token
     tokenizer.chat_template = chat_template()
     # without it `transformers serve` reads the answers of any Qwen2 as ChatML, and hands the prompt back as well
     tokenizer.response_template = {
         "defaults": {"role": "assistant"},
         "start_anchor": TEMPLATE.split("{text}")[1].lstrip(),
-        "fields": {"content": {"close_pattern": re.escape(tokenizer.eos_token), "content": "text"}},
+        "fields": {"content": {"close_pattern": re.escape(eos), "content": "text"}},
     }
     tokenizer.save_pretrained(folder)
     shutil.copy(adapter / "prompt.json", folder)
     settings = {"do_sample": False, "repetition_penalty": 1.0, "max_new_tokens": max_new_tokens}
     settings |= {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
     write_json(folder / "generation_config.json", settings)
-    modelfile = f'FROM ./model.gguf\nTEMPLATE """{build_prompt("{{ .Prompt }}")}"""\n'
-    modelfile += f'PARAMETER stop "{tokenizer.eos_token}"\nPARAMETER temperature 0\nPARAMETER repeat_penalty 1.0\n'
-    modelfile += f"PARAMETER num_ctx {read_json(adapter / 'prompt.json')['max_seq_length']}\n"
+    limit = read_json(adapter / "prompt.json")["max_seq_length"]
+    modelfile = f'FROM ./model.gguf\nTEMPLATE """{build_prompt("{{ .Prompt }}")}"""\nPARAMETER stop "{eos}"\n'
+    modelfile += f"PARAMETER temperature 0\nPARAMETER repeat_penalty 1.0\nPARAMETER num_ctx {limit}\n"
     write_atomically(folder / "Modelfile", modelfile)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from parentcare.manifest import write_json
 
-COLUMNS = ("prompts", "agreement", "logits", "same", "ties", "divergence", "loss", "chrF++")
+FORMATS = {"prompts": "", "agreement": ".1%", "logits": ".1e", "same": "", "ties": "", "divergence": ""}
+FORMATS |= {"loss": "+.5f", "chrF++": "+.2f"}
 
 
 class ParityError(ValueError):
@@ -23,12 +24,16 @@ def compare(road: dict, reference: dict, rows: list[dict], allowed_loss: float |
     Without `allowed_loss` both have the same weights and must answer the same, ties apart; with it the mean losses
     per response token may differ by so many nats. What a server does not tell is None.
     """
+    from sacrebleu.metrics import CHRF
+
     line = dict.fromkeys(("agreement", "logits", "loss")) | _compare_answers(road, reference)
     if "best" in road:
         line["agreement"] = (road["best"] == reference["best"]).float().mean().item()
         line["logits"] = (road["logits"] - reference["logits"]).abs().max().item()
         line["loss"] = road["loss"] - reference["loss"]
-    line["chrF++"] = _chrf(road["texts"], rows) - _chrf(reference["texts"], rows)
+    summaries = [[row["summary"] for row in rows]]
+    chrf, other = (CHRF(word_order=2).corpus_score(one["texts"], summaries).score for one in (road, reference))
+    line["chrF++"] = chrf - other
     line["prompts"], reasons = _compare_prompts(road["prompts"], rows)
     if road.get("eos", reference["eos"]) != reference["eos"]:
         reasons.append(f"generation ends at token {road['eos']}, training ended at {reference['eos']}")
@@ -40,49 +45,38 @@ def compare(road: dict, reference: dict, rows: list[dict], allowed_loss: float |
     return line | {"allowed_loss": allowed_loss, "reasons": reasons}
 
 
-def _chrf(texts: list[str], rows: list[dict]) -> float:
-    from sacrebleu.metrics import CHRF
-
-    return CHRF(word_order=2).corpus_score(texts, [[row["summary"] for row in rows]]).score if texts else 0.0
-
-
 def _compare_prompts(prompts: dict[str, list], rows: list[dict]) -> tuple[int, list[str]]:
     """Return (rows whose prompt is the training's in every kind, reasons): token ids, or a server's count of them."""
-    right, reasons = set(range(len(rows))), []
+    wrong, reasons = set(), []
     for kind, found in prompts.items():
-        trained = [
-            row["prompt"] if isinstance(one, list) else len(row["prompt"]) for row, one in zip(rows, found, strict=True)
-        ]
-        wrong = [i for i, (one, other) in enumerate(zip(found, trained, strict=True)) if one != other]
-        right -= set(wrong)
-        if wrong:
-            one, other = (str(p[wrong[0]])[:60] for p in (found, trained))
-            reasons.append(f"{kind} gives {len(wrong)} prompts other tokens than training did: {one} for {other}")
-    return len(right), reasons
+        trained = [row["prompt"] if isinstance(found[0], list) else len(row["prompt"]) for row in rows]
+        places = [i for i, (one, other) in enumerate(zip(found, trained, strict=True)) if one != other]
+        if places:
+            wrong.update(places)
+            one, other = (str(asked[places[0]])[:60] for asked in (found, trained))
+            reasons.append(f"{kind} gives {len(places)} prompts other tokens than training did: {one} for {other}")
+    return len(rows) - len(wrong), reasons
 
 
 def _compare_answers(road: dict, reference: dict) -> dict:
     """Return `same`, `ties` and `divergence` (the first token that differs in any answer, counted from 1)."""
-    same, ties, places = 0, 0, []
+    ties, places = 0, []
     for ids, other, near in zip(reference["answers"], road["answers"], reference["near"], strict=True):
         at = next((i for i, (a, b) in enumerate(itertools.zip_longest(ids, other)) if a != b), None)
-        if at is None:
-            same += 1
-            continue
-        places.append(at + 1)
-        ties += at < min(len(ids), len(other)) and other[at] in near[at]
+        if at is not None:
+            places.append(at + 1)
+            ties += at < min(len(ids), len(other)) and other[at] in near[at]
+    same = len(road["answers"]) - len(places)
     return {"same": same, "ties": ties, "divergence": min(places, default=None)}
 
 
 def format_table(lines: dict[str, dict]) -> str:
     """Return the roads as lines: prompts and answers counted, then differences from the reference."""
-    formats = {"agreement": ".1%", "logits": ".1e", "loss": "+.5f", "chrF++": "+.2f"}
-    table = [f"{'':<32}" + "".join(f"{name:>12}" for name in COLUMNS) + "  verdict"]
+    table = [f"{'':<32}" + "".join(f"{name:>12}" for name in FORMATS) + "  verdict"]
     for name, line in lines.items():
-        cells = ["–" if line[c] is None else format(line[c], formats.get(c, "")) for c in COLUMNS]
-        table.append(
-            f"{name:<32}" + "".join(f"{c:>12}" for c in cells) + ("  REFUSED" if line["reasons"] else "  pass")
-        )
+        cells = ["–" if line[column] is None else format(line[column], form) for column, form in FORMATS.items()]
+        verdict = "REFUSED" if line["reasons"] else "pass"
+        table.append(f"{name:<32}" + "".join(f"{cell:>12}" for cell in cells) + f"  {verdict}")
     return "\n".join(table)
 
 

@@ -1,7 +1,4 @@
-"""The roads by which a model can be asked: the adapter here, an exported folder in a fresh process, a server.
-
-usage: python -m parentcare.export.roads FOLDER ROWS.jsonl SETTINGS_AS_JSON WEIGHTS OUT.pt
-"""
+"""The roads by which a model can be asked: the adapter here, an exported folder in a fresh process, a server."""
 
 import contextlib
 import json
@@ -13,8 +10,9 @@ import time
 import urllib.request
 from pathlib import Path
 
-from parentcare.data.records import read_jsonl, write_jsonl
 from parentcare.manifest import REPOSITORY, read_json
+from parentcare.model import generation
+from parentcare.model.loading import choose_dtype
 from parentcare.model.prompts import IGNORED_LABEL, build_prompt, encode, fit_text
 
 BATCH = {"cuda": 8, "cpu": 32}  # the logits of a batch are kept while it is answered
@@ -49,24 +47,22 @@ def measure(model, tokenizer, rows: list[dict], max_new_tokens: int, prompts: li
     import torch
     from transformers import GenerationConfig
 
-    from parentcare.model.generation import GENERATION_SETTINGS
     from parentcare.model.training import response_loss
 
     if prompts is None:
+        prompts = [row["prompt"] for row in rows]
         ends = {"eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
-        model.generation_config = GenerationConfig(**ends, **GENERATION_SETTINGS)
+        model.generation_config = GenerationConfig(**ends, **generation.GENERATION_SETTINGS)
     watched = sorted({label for row in rows for label in row["labels"]} - {IGNORED_LABEL})
-    best, logits, answers = [], [], []
+    best, logits, answers, size = [], [], [], BATCH[model.device.type]
     for row in rows:
         with torch.inference_mode():
             found = model(input_ids=torch.tensor([row["input_ids"]], device=model.device)).logits
         found = found[0, len(row["prompt"]) - 1 : -1].float().cpu()
         best.append(found.argmax(-1))
         logits.append(found[:, watched])
-    prompts = prompts or [row["prompt"] for row in rows]
-    size = BATCH[model.device.type]
     for start in range(0, len(rows) if max_new_tokens else 0, size):
-        answers += _answer(model, prompts[start : start + size], max_new_tokens)
+        answers += _answer(model, tokenizer, prompts[start : start + size], max_new_tokens)
     return {
         "loss": response_loss(model, rows),
         "best": torch.cat(best),
@@ -78,27 +74,19 @@ def measure(model, tokenizer, rows: list[dict], max_new_tokens: int, prompts: li
     }
 
 
-def _answer(model, prompts: list[list[int]], max_new_tokens: int) -> list[tuple[list, list]]:
+def _answer(model, tokenizer, prompts: list[list[int]], max_new_tokens: int) -> list[tuple[list, list]]:
     """Return (token ids, the tokens within a tie of each) for each prompt of one batch."""
     import torch
 
-    settings, longest = model.generation_config, max(map(len, prompts))
-    padded = [[settings.pad_token_id or 0] * (longest - len(p)) + p for p in prompts]
-    mask = [[0] * (longest - len(p)) + [1] * len(p) for p in prompts]
+    batch = tokenizer.pad({"input_ids": prompts}, padding_side="left", return_tensors="pt").to(model.device)
     with torch.inference_mode():
-        output = model.generate(
-            input_ids=torch.tensor(padded, device=model.device),  # (batch, seq_len)
-            attention_mask=torch.tensor(mask, device=model.device),
-            max_new_tokens=max_new_tokens,
-            output_logits=True,
-            return_dict_in_generate=True,
-        )
+        kept = {"output_logits": True, "return_dict_in_generate": True}
+        output = model.generate(**batch, max_new_tokens=max_new_tokens, **kept)
     top = [[part.cpu() for part in step.float().topk(8)] for step in output.logits]  # (batch, 8) a step
-    limit = TIE_LOGITS[str(model.dtype)]
-    answers = []
-    for i, ids in enumerate(output.sequences[:, longest:].tolist()):
+    limit, eos, answers = TIE_LOGITS[str(model.dtype)], model.generation_config.eos_token_id, []
+    for i, ids in enumerate(output.sequences[:, batch["input_ids"].shape[1] :].tolist()):
         near = [tokens[i][values[i] >= values[i, 0] - limit].tolist() for values, tokens in top]
-        length = ids.index(settings.eos_token_id) + 1 if settings.eos_token_id in ids else len(ids)
+        length = ids.index(eos) + 1 if eos in ids else len(ids)
         answers.append((ids[:length], near[:length]))
     return answers
 
@@ -111,25 +99,19 @@ def measure_folder(folder: Path, rows: list[dict], settings: dict, weights: str 
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 
-    from parentcare.model.generation import load_model
-    from parentcare.model.loading import choose_dtype
-
     dtype = choose_dtype(settings["precision"], settings["device"])
     if (folder / "adapter_config.json").exists():
-        model = load_model(weights, folder, dtype)
+        model = generation.load_model(weights, folder, dtype)
         model.generation_config = GenerationConfig.from_pretrained(folder)
     else:
         place = "auto" if settings["device"] == "cuda" else "cpu"
         model = AutoModelForCausalLM.from_pretrained(weights or folder, dtype=dtype, device_map=place)
     tokenizer, saved = AutoTokenizer.from_pretrained(folder), read_json(folder / "prompt.json")
-    texts = [saved["template"].format(instruction=saved["instruction"], text=row["text"]) for row in rows]
     chats = [[{"role": "user", "content": row["text"]}] for row in rows]
-    prompts = {
-        "the chat template": [tokenizer.apply_chat_template(c, return_dict=False) for c in chats],
-        "prompt.json": [tokenizer(text)["input_ids"] for text in texts],
-    }
-    measured = measure(model, tokenizer, rows, settings["max_new_tokens"], prompts["the chat template"])
-    return measured | {"prompts": prompts}
+    asked = [tokenizer.apply_chat_template(chat, return_dict=False) for chat in chats]
+    texts = [saved["template"].format(instruction=saved["instruction"], text=row["text"]) for row in rows]
+    prompts = {"the chat template": asked, "prompt.json": [tokenizer(text)["input_ids"] for text in texts]}
+    return measure(model, tokenizer, rows, settings["max_new_tokens"], asked) | {"prompts": prompts}
 
 
 def measure_in_fresh_process(folder: Path, rows: list[dict], settings: dict, weights: str = "") -> dict:
@@ -137,23 +119,21 @@ def measure_in_fresh_process(folder: Path, rows: list[dict], settings: dict, wei
     import torch
 
     with tempfile.TemporaryDirectory() as temporary:
-        path, out = write_jsonl(Path(temporary) / "rows.jsonl", rows), f"{temporary}/measured.pt"
-        words = [str(folder), str(path), json.dumps(settings), str(weights), out]
-        command = [sys.executable, "-m", "parentcare.export.roads", *words]
+        asked, measured = f"{temporary}/asked.json", f"{temporary}/measured.pt"
+        Path(asked).write_text(json.dumps([str(folder), rows, settings, str(weights)]))
+        command = [sys.executable, "-m", "parentcare.export.roads", asked, measured]
         done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY)
         if done.returncode:
             raise RuntimeError(f"{folder} could not be asked in a fresh process:\n{done.stderr[-1500:]}")
-        return torch.load(out, weights_only=True)
+        return torch.load(measured, weights_only=True)
 
 
-def main(folder: str, rows: str, settings: str, weights: str, out: str) -> None:
+def main(asked: str, measured: str) -> None:
     """Write what `measure_in_fresh_process` asked for."""
     import torch
 
-    torch.save(measure_folder(Path(folder), read_jsonl(rows), json.loads(settings), weights), out)
-
-
-# --- the road through a server -----------------------------------------------------------------
+    folder, *arguments = read_json(asked)
+    torch.save(measure_folder(Path(folder), *arguments), measured)
 
 
 @contextlib.contextmanager
@@ -162,30 +142,26 @@ def serve(folder: Path, settings: dict):
 
     `settings` has precision and device, as for `measure_folder`.
     """
-    from parentcare.model.loading import choose_dtype
-
     dtype = str(choose_dtype(settings["precision"], settings["device"])).removeprefix("torch.")
+    device = "auto" if settings["device"] == "cuda" else "cpu"
     with socket.socket() as probe:
         probe.bind(("localhost", 0))
-        port = str(probe.getsockname()[1])
-    words = ["serve", str(folder), "--port", port, "--dtype", dtype]
-    words += ["--device", "auto" if settings["device"] == "cuda" else "cpu"]
-    with tempfile.TemporaryFile() as log:
-        command = [sys.executable, "-m", "transformers.cli.transformers", *words]
-        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "transformers.cli.transformers", "serve", str(folder)]
+    command += f"--port {port} --dtype {dtype} --device {device}".split()
+    deadline, up = time.time() + SERVER_START_SECONDS, False
+    with tempfile.TemporaryFile() as log, subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT) as process:
         try:
-            deadline, up = time.time() + SERVER_START_SECONDS, False
-            while not up and process.poll() is None and time.time() < deadline:
+            while not up:
+                if process.poll() is not None or time.time() > deadline:
+                    log.seek(0)
+                    raise RuntimeError(f"`transformers serve` did not start:\n{log.read().decode()[-1500:]}")
                 time.sleep(0.2)
                 with contextlib.suppress(OSError):
                     up = urllib.request.urlopen(f"http://localhost:{port}/health").status == 200
-            if not up:
-                log.seek(0)
-                raise RuntimeError(f"`transformers serve` did not start:\n{log.read().decode()[-1500:]}")
             yield f"http://localhost:{port}/v1"
         finally:
             process.terminate()
-            process.wait()
 
 
 def measure_server(address: str, tokenizer, rows: list[dict], reference: dict, chat: bool = False) -> dict:

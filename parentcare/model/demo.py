@@ -47,47 +47,39 @@ def train_tokenizer(records: list[dict], folder: Path):
     return tokenizer
 
 
-def pretrain_base(records: list[dict], folder: Path, seed: int, steps: int = PRETRAIN_STEPS, report=print) -> Path:
+def pretrain_base(records: list[dict], folder: Path, seed: int) -> Path:
     """Return `folder` with the weights of a tiny Qwen2 trained as a language model on `records`.
 
-    The tokenizer must be there (02 makes it). Takes about 40 seconds on two cores; weights that are
-    already there are kept, unless the tokenizer changed. The mean loss of the last ten steps goes to
-    pretraining.json beside them.
+    The tokenizer must be there (02 makes it); weights that are already there are kept, unless it changed. The mean loss
+    of the last ten steps goes to pretraining.json beside them.
     """
     import torch
     from transformers import AutoTokenizer, Qwen2Config, Qwen2ForCausalLM
 
-    made_from = {"tokenizer": sha256(folder / "tokenizer.json"), "steps": steps, "seed": seed}
-    if (read_json(folder / "pretraining.json") or {}).get("made_from") == made_from:
-        report("the demo base is there, made from the same tokenizer and seed")
+    made_from = {"tokenizer": sha256(folder / "tokenizer.json"), "steps": PRETRAIN_STEPS, "seed": seed}
+    if read_json(folder / "pretraining.json", {}).get("made_from") == made_from:
+        print("the demo base is there, made from the same tokenizer and seed")
         return folder
     tokenizer = AutoTokenizer.from_pretrained(folder)
     torch.manual_seed(seed)
-    config = Qwen2Config(
-        vocab_size=len(tokenizer),
-        bos_token_id=None,
-        eos_token_id=tokenizer.eos_token_id,
-        pad_token_id=tokenizer.pad_token_id,
-        **SHAPE,
-    )
-    model = Qwen2ForCausalLM(config).float()
-    stream = torch.tensor(
-        [i for text in training_texts(records) for i in [*tokenizer(text)["input_ids"], tokenizer.pad_token_id]]
-    )
-    losses = _train_language_model(model, stream, steps, report)
+    ends = {"bos_token_id": None, "eos_token_id": tokenizer.eos_token_id, "pad_token_id": tokenizer.pad_token_id}
+    model = Qwen2ForCausalLM(Qwen2Config(vocab_size=len(tokenizer), **ends, **SHAPE)).float()
+    texts = tokenizer(training_texts(records))["input_ids"]
+    stream = torch.tensor([i for ids in texts for i in [*ids, tokenizer.pad_token_id]])
+    losses = _train_language_model(model, stream)
     model.save_pretrained(folder)
-    last = losses[-10:]
-    result = {"made_from": made_from, "tokens": len(stream), "loss": round(sum(last) / len(last), 3)}
-    write_json(folder / "pretraining.json", result)
+    loss = round(sum(losses[-10:]) / 10, 3)
+    write_json(folder / "pretraining.json", {"made_from": made_from, "tokens": len(stream), "loss": loss})
     return folder
 
 
-def _train_language_model(model, stream, steps: int, report) -> list[float]:
+def _train_language_model(model, stream) -> list[float]:
     """Return the loss of each step of next-token training on random windows of `stream` (tokens,)."""
     import torch
 
-    optimizer = torch.optim.AdamW(model.parameters(), lr=PRETRAIN_LEARNING_RATE, betas=(0.9, 0.95), weight_decay=0.1)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, PRETRAIN_LEARNING_RATE, total_steps=steps, pct_start=0.1)
+    steps, rate = PRETRAIN_STEPS, PRETRAIN_LEARNING_RATE
+    optimizer = torch.optim.AdamW(model.parameters(), lr=rate, betas=(0.9, 0.95), weight_decay=0.1)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps, pct_start=0.1)
     losses, started = [], time.time()
     for step in range(1, steps + 1):
         starts = torch.randint(0, len(stream) - PRETRAIN_TOKENS, (PRETRAIN_BATCH,)).tolist()
@@ -99,7 +91,7 @@ def _train_language_model(model, stream, steps: int, report) -> list[float]:
         schedule.step()
         optimizer.zero_grad()
         losses.append(loss.item())
-        if step % 80 == 0 or step == steps:
-            seconds = time.time() - started
-            report(f"step {step:>3} of {steps}  loss {loss.item():.2f}  {seconds / step * (steps - step):.0f} s left")
+        if step % 80 == 0:
+            left = (time.time() - started) / step * (steps - step)
+            print(f"step {step:>3} of {steps}  loss {loss.item():.2f}  {left:.0f} s left")
     return losses

@@ -4,6 +4,7 @@ import contextlib
 import json
 from pathlib import Path
 
+from parentcare.data.records import write_jsonl
 from parentcare.model.prompts import fit_text
 
 GENERATION_SETTINGS = {"do_sample": False, "repetition_penalty": 1.0, "temperature": None, "top_p": None, "top_k": None}
@@ -11,7 +12,7 @@ GENERATION_SETTINGS = {"do_sample": False, "repetition_penalty": 1.0, "temperatu
 # activations of the longest prompt.
 BYTES_PER_TOKEN = 200_000
 MEMORY_SHARE = 0.7
-LARGEST_BATCH = {"cuda": 128, "cpu": 128}
+LARGEST_BATCH = 128
 DEQUANTISED_GIB = 15.5
 
 
@@ -62,31 +63,31 @@ def merged_adapter(model):
 
 
 def generate_answer(model, tokenizer, text: str, max_new_tokens: int, max_seq_length: int) -> dict:
-    """Return `answer` (text), `tokens` and `ended` (True if the model itself stopped) for one text.
-
-    The text is fitted as in training, so that prompt and answer stay within `max_seq_length`.
-    """
+    """Return `generate_batch` of one text, fitted so that prompt and answer stay within `max_seq_length`."""
     _, prompt = fit_text(text, tokenizer, max_seq_length - max_new_tokens)
     return generate_batch(model, tokenizer, [prompt], max_new_tokens)[0]
 
 
 def generate_batch(model, tokenizer, prompts: list[list[int]], max_new_tokens: int) -> list[dict]:
-    """Return `answer`, `tokens` and `ended` for each prompt of token ids, left-padded to one length."""
+    """Return `answer` (text), `tokens` and `ended` (by the model itself) for each prompt of token ids."""
     import torch
 
-    longest = max(map(len, prompts))
-    padded = [[tokenizer.pad_token_id] * (longest - len(p)) + p for p in prompts]
-    mask = [[0] * (longest - len(p)) + [1] * len(p) for p in prompts]
+    padded = tokenizer.pad({"input_ids": prompts}, padding_side="left", return_tensors="pt")
     with torch.inference_mode():
         output = model.generate(
-            input_ids=torch.tensor(padded, device=model.device),  # (batch, seq_len)
-            attention_mask=torch.tensor(mask, device=model.device),
+            **padded.to(model.device),
             max_new_tokens=max_new_tokens,
             pad_token_id=tokenizer.pad_token_id,
             eos_token_id=tokenizer.eos_token_id,
             **GENERATION_SETTINGS,
         )
-    return [_describe(new, tokenizer) for new in output[:, longest:].tolist()]
+    answers = []
+    for new in output[:, padded["input_ids"].shape[1] :].tolist():
+        ended = tokenizer.eos_token_id in new
+        new = new[: new.index(tokenizer.eos_token_id)] if ended else new
+        answer = tokenizer.decode(new, skip_special_tokens=True).strip()
+        answers.append({"answer": answer, "tokens": len(new), "ended": ended})
+    return answers
 
 
 def choose_batch_size(longest_tokens: int) -> int:
@@ -94,9 +95,9 @@ def choose_batch_size(longest_tokens: int) -> int:
     import torch
 
     if not torch.cuda.is_available():
-        return LARGEST_BATCH["cpu"]
+        return LARGEST_BATCH
     free = torch.cuda.mem_get_info()[0] * MEMORY_SHARE
-    return max(1, min(LARGEST_BATCH["cuda"], int(free / (longest_tokens * BYTES_PER_TOKEN))))
+    return max(1, min(LARGEST_BATCH, int(free / (longest_tokens * BYTES_PER_TOKEN))))
 
 
 def generate_all(model, tokenizer, prompts: dict[str, list[int]], max_new_tokens: int, path: Path) -> dict[str, dict]:
@@ -107,8 +108,11 @@ def generate_all(model, tokenizer, prompts: dict[str, list[int]], max_new_tokens
     """
     import torch
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    done = read_answers(path)
+    from parentcare.model.training import read_log
+
+    rows = read_log(path)
+    write_jsonl(path, rows)  # without the line that a kill cut
+    done = {row.pop("id"): row for row in rows}
     waiting = sorted((name for name in prompts if name not in done), key=lambda name: -len(prompts[name]))
     size = choose_batch_size(len(prompts[waiting[0]]) + max_new_tokens) if waiting else 1
     while waiting:
@@ -128,24 +132,3 @@ def generate_all(model, tokenizer, prompts: dict[str, list[int]], max_new_tokens
         waiting = waiting[size:]
         print(f"row {len(prompts) - len(waiting):>4} of {len(prompts)}  batch of {len(batch)}", flush=True)
     return {name: done[name] for name in prompts}
-
-
-def read_answers(path: Path) -> dict[str, dict]:
-    """Return id → answer of the whole lines in `path`; a line cut by a kill is dropped from the file."""
-    done: dict[str, dict] = {}
-    if not path.exists():
-        return done
-    content = path.read_bytes()
-    whole = content[: content.rfind(b"\n") + 1]
-    if len(whole) < len(content):
-        path.write_bytes(whole)
-    for line in whole.decode("utf-8").splitlines():
-        row = json.loads(line)
-        done[row.pop("id")] = row
-    return done
-
-
-def _describe(new: list[int], tokenizer) -> dict:
-    ended = tokenizer.eos_token_id in new
-    new = new[: new.index(tokenizer.eos_token_id)] if ended else new
-    return {"answer": tokenizer.decode(new, skip_special_tokens=True).strip(), "tokens": len(new), "ended": ended}

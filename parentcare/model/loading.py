@@ -42,7 +42,7 @@ def name_run(run: str, device: str) -> str:
 
 
 def settle_recipe(recipe: dict, run: str, device: str) -> tuple[str, dict]:
-    """Return (run name, what is used of the recipe's base, limit, steps and learning rate on this device).
+    """Return (run name, what is used of the recipe on this device, with `demo` and `load_in_4bit`).
 
     On a CPU the recipe's 7B base gives way to the demo's, with its own limit and steps; any other
     base, and every setting that was changed from the recipe's, is used as given.
@@ -51,8 +51,8 @@ def settle_recipe(recipe: dict, run: str, device: str) -> tuple[str, dict]:
     run = name_run(run, device)
     used = dict(recipe)
     if demo:
+        used |= {k: v for k, v in DEMO_SETTINGS.items() if recipe.get(k) == RECIPE_SETTINGS[k]}
         used["base_model"] = str(run_folder(run) / "base")
-        used |= {k: v for k, v in DEMO_SETTINGS.items() if k in recipe and recipe[k] == RECIPE_SETTINGS[k]}
     # a control or a search trial is given the demo base by its folder: it is a demo all the same
     used["demo"] = demo or (Path(used["base_model"]) / "pretraining.json").exists()
     used["load_in_4bit"] = device == "cuda"
@@ -63,8 +63,8 @@ def describe_choice(recipe: dict, used: dict, device: str) -> str:
     """Return the lines 'recipe → used' for what differs by device, and why."""
     why = "a CUDA GPU" if device == "cuda" else "no GPU here, so the tiny demo model" if used["demo"] else "a CPU"
     names = [name for name in ("base_model", *RECIPE_SETTINGS) if name in recipe]
-    shown = {name: _inside_home(used[name]) for name in names}
-    return "\n".join([f"device: {device} ({why})", *(f"{name}: {recipe[name]} → {shown[name]}" for name in names)])
+    lines = [f"{name}: {recipe[name]} → {str(used[name]).removeprefix(f'{HOME}/')}" for name in names]
+    return "\n".join([f"device: {device} ({why})", *lines])
 
 
 def choose_dtype(precision: str, device: str):
@@ -72,10 +72,10 @@ def choose_dtype(precision: str, device: str):
     import torch
 
     names = {"bf16": torch.bfloat16, "fp16": torch.float16, "float32": torch.float32}
-    if precision != "auto" and precision not in names:
-        raise ValueError(f"PRECISION is {precision!r}; use 'auto', {', '.join(map(repr, names))}")
-    if precision != "auto":
+    if precision in names:
         return names[precision]
+    if precision != "auto":
+        raise ValueError(f"PRECISION is {precision!r}; use 'auto', {', '.join(map(repr, names))}")
     if device == "cpu":
         return torch.float32
     return torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float16
@@ -98,8 +98,9 @@ def load_tokenizer(base_model: str):
     try:
         return AutoTokenizer.from_pretrained(base_model)
     except OSError as error:
+        name, said = base_model.removeprefix(f"{HOME}/"), str(error).splitlines()[0]
         raise OSError(
-            f"the tokenizer of {_inside_home(base_model)} could not be loaded ({str(error).splitlines()[0]}): "
+            f"the tokenizer of {name} could not be loaded ({said}): "
             "check the network, set BASE_MODEL to a folder, or use `python3 run.py --demo`"
         ) from error
 
@@ -120,7 +121,3 @@ def describe_card(used: dict) -> str:
         lines.append(f"the base is a download of {RECIPE_DOWNLOAD_GB} GB into {cache} ({disk:.0f} GB free there)")
         lines.append("no login is needed")
     return "\n".join(lines)
-
-
-def _inside_home(path: str) -> str:
-    return os.path.relpath(path, HOME) if str(path).startswith(str(HOME)) else str(path)

@@ -45,7 +45,7 @@ class Costs(NamedTuple):
     gib_per_token: float
     seconds: float
     seconds_per_token: float
-    least_seconds: float
+    least_seconds: float = 0.0
 
 
 def list_shapes(sequences: int) -> list[Shape]:
@@ -71,10 +71,7 @@ def micro_batches(lengths: list[int], shape: Shape, padded: bool, seed: int) -> 
 
 
 def model_costs(model, shape: Shape, card: dict) -> Costs:
-    """Return the costs that follow from the architecture, before anything was measured.
-
-    `card` has `device`, `flops_per_second` (of a matrix product) and `static_gib` (weights and adapter).
-    """
+    """Return the costs that follow from the architecture, before anything was measured; `card` as measured."""
     c = model.config
     hidden, layers = c.hidden_size, c.num_hidden_layers
     key_value = c.num_key_value_heads * hidden // c.num_attention_heads
@@ -99,41 +96,33 @@ def predict(costs: Costs, steps: list[list[int]]) -> dict:
 
 
 def measure_card(model, trained_weights: int) -> dict:
-    """Return `device`, `free_gib` (a cap counted), `static_gib` and `flops_per_second` of a matrix product."""
+    """Return `device`, `static_gib` (weights and adapter), `flops_per_second` of a matrix product, and `free_gib`.
+
+    That is what this process may take in all on its GPU, its own memory included and a cap counted; None on a CPU.
+    """
     import torch
 
-    device = model.device.type
+    device, free_gib, static_gib, seconds = model.device.type, None, 0.0, []
     size = 8192 if device == "cuda" else 1024
     a = torch.randn(size, size, device=model.device, dtype=model.dtype)
-    seconds = min(_time_product(a) for _ in range(4))
+    for _ in range(4):
+        started = time.perf_counter()
+        torch.mm(a, a)
+        if device == "cuda":
+            torch.cuda.synchronize()
+        seconds.append(time.perf_counter() - started)
     del a
-    adapter_gib = trained_weights * BYTES_PER_TRAINED_WEIGHT / 2**30
-    static_gib = torch.cuda.memory_allocated() / 2**30 if device == "cuda" else 0.0
+    if device == "cuda":
+        static_gib = torch.cuda.memory_allocated() / 2**30
+        free, total = torch.cuda.mem_get_info()
+        cap = torch.cuda.get_per_process_memory_fraction() * total
+        free_gib = round(min(free + torch.cuda.memory_reserved(), cap) / 2**30, 2)
     return {
         "device": device,
-        "free_gib": round(free_gib(), 2) if device == "cuda" else None,
-        "static_gib": static_gib + adapter_gib,
-        "flops_per_second": 2 * size**3 / seconds,
+        "free_gib": free_gib,
+        "static_gib": static_gib + trained_weights * BYTES_PER_TRAINED_WEIGHT / 2**30,
+        "flops_per_second": 2 * size**3 / min(seconds),
     }
-
-
-def _time_product(a) -> float:
-    import torch
-
-    started = time.perf_counter()
-    torch.mm(a, a)
-    if a.is_cuda:
-        torch.cuda.synchronize()
-    return time.perf_counter() - started
-
-
-def free_gib() -> float:
-    """Return what this process may take in all on its GPU, its own memory included, in GiB."""
-    import torch
-
-    free, total = torch.cuda.mem_get_info()
-    cap = torch.cuda.get_per_process_memory_fraction() * total
-    return min(free + torch.cuda.memory_reserved(), cap) / 2**30
 
 
 def count_adapter_weights(config, r: int) -> int:
@@ -168,42 +157,43 @@ def make_plan(recipe: dict, model, lengths: list[int], lora_r: int, seed: int) -
     if batch * accumulation % ranks():
         raise ValueError(f"{batch}×{accumulation} sequences a step cannot be shared by {ranks()} GPUs evenly")
     card = measure_card(model, count_adapter_weights(model.config, lora_r))
-    recipe_shape = Shape(batch, accumulation // ranks(), card["device"] == "cuda")
-    shapes = list_shapes(batch * accumulation // ranks()) if recipe["fit_to_card"] else [recipe_shape]
-    rows = [_describe_shape(model, shape, card, lengths, seed) for shape in shapes]
-    fitting = [row for row in rows if row["fits"]]
-    if not fitting:
+    on_cpu = card["device"] == "cpu"
+    own = Shape(batch, accumulation // ranks(), not on_cpu)
+    rows = []
+    for shape in list_shapes(batch * accumulation // ranks()) if recipe["fit_to_card"] else [own]:
+        found = predict(model_costs(model, shape, card), micro_batches(lengths, shape, on_cpu, seed))
+        fits = on_cpu or found["peak_gib"] < card["free_gib"] * MEMORY_MARGIN
+        rows.append({**shape._asdict(), **found, "fits": fits})
+    if not any(row["fits"] for row in rows):
         raise MemoryError(_what_would_fit(model, card, max(lengths)))
-    fastest = min(fitting, key=lambda row: (row["step_seconds"], -row["batch_size"]))
-    # on a CPU every machine then computes the demo's numbers in the same order
-    own = [row for row in fitting if (row["batch_size"], row["checkpointing"]) == (batch, False)]
-    chosen = own[0] if card["device"] == "cpu" and own else fastest
     return {
         "recipe": f"{batch}×{accumulation}",
         "shapes": rows,
-        "per_device_train_batch_size": chosen["batch_size"],
-        "gradient_accumulation_steps": chosen["accumulation_steps"],
-        "gradient_checkpointing": chosen["checkpointing"],
-        "predicted": {k: chosen[k] for k in ("peak_gib", "step_seconds")},
+        **take_fastest(rows, own if on_cpu else None),
         "free_gib": card["free_gib"],
         "ranks": ranks(),
-        "why": _why(recipe, chosen, rows, card),
+        "why": _why(recipe, rows, card),
     }
 
 
-def _describe_shape(model, shape: Shape, card: dict, lengths: list[int], seed: int) -> dict:
-    steps = micro_batches(lengths, shape, card["device"] == "cpu", seed)
-    found = predict(model_costs(model, shape, card), steps)
-    fits = card["free_gib"] is None or found["peak_gib"] < card["free_gib"] * MEMORY_MARGIN
-    return {**shape._asdict(), **found, "fits": fits}
+def take_fastest(rows: list[dict], preferred: Shape | None = None) -> dict:
+    """Return what a plan says of the row it takes: the preferred shape's where it fits, else the fastest that does."""
+    fitting = [row for row in rows if row["fits"]]
+    row = min(fitting, key=lambda row: (row_shape(row) != preferred, row["step_seconds"]))
+    return {
+        "per_device_train_batch_size": row["batch_size"],
+        "gradient_accumulation_steps": row["accumulation_steps"],
+        "gradient_checkpointing": row["checkpointing"],
+        "predicted": {name: row[name] for name in ("peak_gib", "step_seconds")},
+    }
 
 
-def _why(recipe: dict, chosen: dict, rows: list[dict], card: dict) -> str:
+def _why(recipe: dict, rows: list[dict], card: dict) -> str:
     if not recipe["fit_to_card"]:
         return "FIT_TO_CARD is False"
     if card["device"] == "cpu":
         return "a CPU keeps the recipe's own batch, so that every machine computes the same numbers"
-    if len([row for row in rows if row["fits"]]) == len(rows):
+    if all(row["fits"] for row in rows):
         return "every shape fits and this one is predicted to be the fastest"
     return f"{card['free_gib']:.1f} GiB are free and of what fits it is predicted to be the fastest"
 
@@ -219,6 +209,11 @@ def _what_would_fit(model, card: dict, longest_tokens: int) -> str:
     )
 
 
+def row_shape(row: dict) -> Shape:
+    """Return the shape that a row of plan["shapes"] describes."""
+    return Shape(row["batch_size"], row["accumulation_steps"], row["checkpointing"])
+
+
 def taken_shape(plan: dict) -> Shape:
     """Return the shape that the plan runs."""
     names = ("per_device_train_batch_size", "gradient_accumulation_steps", "gradient_checkpointing")
@@ -230,8 +225,7 @@ def describe_plan(plan: dict) -> str:
     taken = taken_shape(plan)
     lines = [f"{'shape':<28} {'peak GiB':>9} {'s/step':>8}"]
     for row in plan["shapes"]:
-        shape = Shape(row["batch_size"], row["accumulation_steps"], row["checkpointing"])
-        mark = "  ← taken" if shape == taken else "" if row["fits"] else "  does not fit"
-        lines.append(f"{shape!s:<28} {row['peak_gib']:>9.2f} {row['step_seconds']:>8.3f}{mark}")
+        mark = "  ← taken" if row_shape(row) == taken else "" if row["fits"] else "  does not fit"
+        lines.append(f"{row_shape(row)!s:<28} {row['peak_gib']:>9.2f} {row['step_seconds']:>8.3f}{mark}")
     together = f" on each of {plan['ranks']} GPUs" if plan["ranks"] > 1 else ""
     return "\n".join([*lines, f"recipe {plan['recipe']} → running {taken}{together}, because {plan['why']}"])

@@ -1,18 +1,18 @@
 """A few real steps before training, and how far the plan's predictions were from what happened."""
 
 import copy
-import gc
 import itertools
 import math
 import statistics
 import tempfile
 import time
 
+import torch
 from transformers import PrinterCallback, TrainerCallback
 
-from parentcare.model.plan import Costs, Shape, micro_batches, predict, ranks, taken_shape
+from parentcare.model.plan import Costs, Shape, micro_batches, predict, ranks, row_shape, take_fastest, taken_shape
 from parentcare.model.prompts import count_row_tokens
-from parentcare.model.recovery import set_checkpointing
+from parentcare.model.recovery import free_memory, set_shape
 
 # The first step of each kind pays for compilation.
 WARM_UP_STEPS, TIMED_STEPS = 1, 2
@@ -26,53 +26,38 @@ class StepClock(TrainerCallback):
         self.tokens = 0
 
     def on_step_begin(self, args, state, control, **kwargs):
-        """Start the clock."""
-        _synchronize(reset=True)
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
+            torch.cuda.reset_peak_memory_stats()
         self.started = time.perf_counter()
 
     def on_step_end(self, args, state, control, **kwargs):
-        """Stop it when the device is done."""
-        allocated, reserved = _synchronize()
+        if torch.cuda.is_available():
+            torch.cuda.synchronize()
         seen = state.num_input_tokens_seen // args.world_size
-        tokens, self.tokens = seen - self.tokens, seen
         self.steps.append(
             {
                 "seconds": time.perf_counter() - self.started,
-                "tokens": tokens,
-                "peak_gib": allocated,
-                "reserved_gib": reserved,
+                "tokens": seen - self.tokens,
+                "peak_gib": torch.cuda.max_memory_allocated() / 2**30,  # 0 on a CPU
+                "reserved_gib": torch.cuda.max_memory_reserved() / 2**30,
             }
         )
-
-
-def _synchronize(reset: bool = False) -> tuple[float, float]:
-    """Return the peak memory in GiB, (allocated, reserved), when all work is done; zeros on a CPU."""
-    import torch
-
-    if not torch.cuda.is_available():
-        return 0.0, 0.0
-    torch.cuda.synchronize()
-    found = torch.cuda.max_memory_allocated() / 2**30, torch.cuda.max_memory_reserved() / 2**30
-    if reset:
-        torch.cuda.reset_peak_memory_stats()
-    return found
+        self.tokens = seen
 
 
 def probe_plan(plan: dict, trainer_class, arguments, rows, **model_and_tokenizer) -> dict:
     """Return the plan with `probe`: measured steps, and memory and time predicted from them.
 
     `rows` is a Dataset; the rest are what the trainer takes: its class, `args`, `model` and `processing_class`.
-
     The steps are the trainer's own, at learning rate 0, which changes no weight: first the longest rows, then
     typical ones. A shape that runs out of memory is struck out and the next fastest is probed.
     """
-    import torch
-
-    lengths = count_row_tokens(rows)
+    lengths, model = count_row_tokens(rows), model_and_tokenizer["model"]
     while True:
         shape = taken_shape(plan)
         try:
-            settings = shape_arguments(arguments, model_and_tokenizer["model"], shape)
+            settings = shape_arguments(arguments, model, shape)
             picked = rows.select([i for step in probe_rows(lengths, shape) for i in step])
             points = run_probe(trainer_class, settings, picked, model_and_tokenizer)
             break
@@ -81,26 +66,19 @@ def probe_plan(plan: dict, trainer_class, arguments, rows, **model_and_tokenizer
                 raise
             plan = strike_out(plan, shape)
         finally:
-            _forget()
+            free_memory(model)
+            if torch.cuda.is_available():
+                torch.cuda.reset_peak_memory_stats()
     steps = micro_batches(lengths, shape, not torch.cuda.is_available(), arguments.seed)
     return plan | {"probe": {"steps": points, **predict(fit_costs(points, shape), steps)}}
 
 
 def strike_out(plan: dict, shape: Shape) -> dict:
     """Return the plan without the shape that did not fit. Raises MemoryError where it was the last."""
-    shapes = [row | {"fits": row["fits"] and tuple(row.values())[:3] != shape} for row in plan["shapes"]]
-    fitting = [row for row in shapes if row["fits"]]
-    if not fitting:
+    rows = [row | {"fits": row["fits"] and row_shape(row) != shape} for row in plan["shapes"]]
+    if not any(row["fits"] for row in rows):
         raise MemoryError(f"{shape} ran out of memory in the probe and nothing smaller is left: lower MAX_SEQ_LENGTH")
-    chosen = min(fitting, key=lambda row: row["step_seconds"])
-    return plan | {
-        "shapes": shapes,
-        "per_device_train_batch_size": chosen["batch_size"],
-        "gradient_accumulation_steps": chosen["accumulation_steps"],
-        "gradient_checkpointing": chosen["checkpointing"],
-        "predicted": {k: chosen[k] for k in ("peak_gib", "step_seconds")},
-        "why": f"{shape} ran out of memory in the probe",
-    }
+    return plan | {"shapes": rows, **take_fastest(rows), "why": f"{shape} ran out of memory in the probe"}
 
 
 def probe_rows(lengths: list[int], shape: Shape) -> list[list[int]]:
@@ -117,10 +95,7 @@ def probe_rows(lengths: list[int], shape: Shape) -> list[list[int]]:
 def shape_arguments(arguments, model, shape: Shape):
     """Return a copy of the arguments for this shape, after switching the model's checkpointing on or off."""
     settings = copy.copy(arguments)
-    settings.per_device_train_batch_size = shape.batch_size
-    settings.gradient_accumulation_steps = shape.accumulation_steps
-    settings.gradient_checkpointing = shape.checkpointing
-    set_checkpointing(model, shape.checkpointing)
+    set_shape(settings, model, shape)
     return settings
 
 
@@ -148,23 +123,18 @@ def run_probe(trainer_class, arguments, rows, model_and_tokenizer: dict) -> list
 
 def fit_costs(points: list[dict], shape: Shape) -> Costs:
     """Return the costs of a micro-batch through the two kinds of probed steps, long and typical."""
-    halves = points[:TIMED_STEPS], points[TIMED_STEPS:]
-    (long, short) = (
-        {k: statistics.median(p[k] for p in half) for k in ("tokens", "seconds", "peak_gib")} for half in halves
+    long, short = (
+        {name: statistics.median(point[name] for point in half) for name in ("tokens", "seconds", "peak_gib")}
+        for half in (points[:TIMED_STEPS], points[TIMED_STEPS:])
     )
-    n, span = shape.accumulation_steps, (long["tokens"] - short["tokens"]) / shape.accumulation_steps
-    if span < 0.1 * long["tokens"] / n:
+    n = shape.accumulation_steps
+    tokens, seconds, span = long["tokens"] / n, long["seconds"] / n, (long["tokens"] - short["tokens"]) / n
+    if span < 0.1 * tokens:
         # rows of one length tell nothing of the slope
-        return Costs(long["peak_gib"], 0.0, long["seconds"] / n, 0.0, 0.0)
+        return Costs(long["peak_gib"], 0.0, seconds, 0.0)
     slope = max(0.0, (long["seconds"] - short["seconds"]) / n / span)
     gib = max(0.0, (long["peak_gib"] - short["peak_gib"]) / span)
-    return Costs(
-        static_gib=long["peak_gib"] - gib * long["tokens"] / n,
-        gib_per_token=gib,
-        seconds=long["seconds"] / n - slope * long["tokens"] / n,
-        seconds_per_token=slope,
-        least_seconds=0.0,
-    )
+    return Costs(long["peak_gib"] - gib * tokens, gib, seconds - slope * tokens, slope)
 
 
 def describe_probe(plan: dict) -> str:
@@ -180,37 +150,22 @@ def compare_plan(plan: dict, log: list[dict], peak_gib: float | None) -> dict:
 
     `log` are the rows of log.jsonl; a step's seconds count only where no validation lay between.
     """
-    actual = {"step_seconds": step_seconds(log), "peak_gib": peak_gib}
-    found = {"actual": actual}
+    seconds = [b["seconds"] - a["seconds"] for a, b in itertools.pairwise(log) if "loss" in a and "loss" in b]
+    mean_seconds = round(statistics.mean(seconds), 4) if seconds else None
+    found = {"actual": {"step_seconds": mean_seconds, "peak_gib": peak_gib}}
+    measured = {name: value for name, value in found["actual"].items() if value}
     for stage in ("predicted", "probe"):
         if stage in plan:
-            names = [name for name in actual if actual[name]]
-            found[f"error_{stage}"] = {name: round(plan[stage][name] / actual[name] - 1, 3) for name in names}
+            errors = {name: round(plan[stage][name] / value - 1, 3) for name, value in measured.items()}
+            found[f"error_{stage}"] = errors
     return found
-
-
-def step_seconds(log: list[dict]) -> float | None:
-    """Return the mean seconds of an optimizer step, without the first and without validations between."""
-    seconds = [b["seconds"] - a["seconds"] for a, b in itertools.pairwise(log) if "loss" in a and "loss" in b]
-    return round(statistics.mean(seconds), 4) if seconds else None
 
 
 def describe_comparison(compared: dict) -> str:
     """Return one line for each stage: predicted against actual, in per cent."""
-    shown = {name: value for name, value in compared["actual"].items() if value}
-    lines = [f"actual: {', '.join(f'{name} {value}' for name, value in shown.items())}"]
+    lines = [f"actual: {', '.join(f'{name} {value}' for name, value in compared['actual'].items() if value)}"]
     for stage, words in (("error_predicted", "from the architecture"), ("error_probe", "after the probe")):
         if stage in compared:
             errors = ", ".join(f"{name} {error:+.0%}" for name, error in compared[stage].items())
             lines.append(f"predicted {words}: {errors}")
     return "\n".join(lines)
-
-
-def _forget() -> None:
-    """Give back the memory of a trainer that is no longer needed, and forget its peak."""
-    import torch
-
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-        torch.cuda.reset_peak_memory_stats()

@@ -4,6 +4,7 @@ import gc
 import math
 from pathlib import Path
 
+import torch
 from transformers import TrainerCallback, TrainerState
 from transformers.trainer_utils import TrainOutput
 
@@ -19,15 +20,14 @@ class StepGuard(TrainerCallback):
     doing, tokens = "beginning", 0
 
     def on_step_begin(self, args, state, control, **kwargs):
-        """Remember the tokens seen: what a broken step adds is taken back."""
+        # what a broken step adds to the tokens is taken back
         self.doing, self.tokens = "step", state.num_input_tokens_seen
 
     def on_pre_optimizer_step(self, args, state, control, **kwargs):
-        """An update that breaks off leaves some weights new and some old."""
+        # an update that breaks off leaves some weights new and some old
         self.doing = "update"
 
     def on_step_end(self, args, state, control, **kwargs):
-        """A validation follows, where it is time for one."""
         self.doing = "validation"
 
 
@@ -38,8 +38,8 @@ def train_to_the_end(trainer, checkpoint: str | None) -> tuple[TrainOutput, list
     as they are; an update or a validation that does, from the last complete checkpoint. Raises MemoryError where
     nothing smaller is left. Ranks can't step down one by one: with several the error goes through.
     """
-    if checkpoint is not None and is_finished(checkpoint):
-        return load_finished(trainer, checkpoint), []
+    if checkpoint and (finished := load_finished(trainer, checkpoint)):
+        return finished, []
     guard, steps_down = StepGuard(), []
     trainer.add_callback(guard)
     first = None if checkpoint else {n: p.detach().cpu().clone() for n, p in trained_weights(trainer.model)}
@@ -59,10 +59,10 @@ def train_to_the_end(trainer, checkpoint: str | None) -> tuple[TrainOutput, list
                 parameter.data.copy_(first[name])
         goes_on = int(checkpoint.rsplit("-", 1)[1]) if checkpoint else 0
         before, after = step_down(trainer, guard.doing, said)
-        found = {"after_step": trainer.state.global_step, "in": guard.doing, "from": before, "to": after}
-        steps_down.append(found | {"goes_on_from": goes_on})
-        print(f"out of memory in the {guard.doing} after step {trainer.state.global_step}: ", end="")
-        print(f"{before} → {after}, the same sequences in every step; going on from step {goes_on}", flush=True)
+        step, doing = trainer.state.global_step, guard.doing
+        steps_down.append({"after_step": step, "in": doing, "from": before, "to": after, "goes_on_from": goes_on})
+        print(f"out of memory in the {doing} after step {step}: {before} → {after}, ", end="")
+        print(f"the same sequences in every step; going on from step {goes_on}", flush=True)
 
 
 def trained_weights(model) -> list[tuple]:
@@ -72,36 +72,42 @@ def trained_weights(model) -> list[tuple]:
 
 def free_memory(model) -> None:
     """Give back gradients and activations of a step that broke off."""
-    import torch
-
     model.zero_grad(set_to_none=True)
     gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
+    torch.cuda.empty_cache()
 
 
-def current_shape(trainer) -> Shape:
-    """Return the shape that the trainer runs."""
-    checkpointing = any(getattr(module, "gradient_checkpointing", False) for module in trainer.model.modules())
-    return Shape(trainer.args.per_device_train_batch_size, trainer.args.gradient_accumulation_steps, checkpointing)
+def keep_weights(trainer, guard: StepGuard) -> str | None:
+    """Return the checkpoint to go on from, made of the weights as they are where they are whole."""
+    folder = Path(trainer.args.output_dir)
+    there = folder / f"checkpoint-{trainer.state.global_step}" / COMPLETE_MARK
+    if guard.doing == "step" and not there.exists():
+        trainer.state.num_input_tokens_seen = guard.tokens
+        trainer._save_checkpoint(trainer.model, trial=None)
+        trainer.callback_handler.on_save(trainer.args, trainer.state, trainer.control)
+    return last_complete_checkpoint(folder)
 
 
 def step_down(trainer, doing: str, said: str) -> tuple[str, str]:
     """Return what the trainer did and what it will do, after setting it. Raises MemoryError where nothing is left."""
-    args, shape = trainer.args, current_shape(trainer)
+    args = trainer.args
     # train() makes them anew, and loads their state where there is a checkpoint
     trainer.optimizer = trainer.lr_scheduler = None
     if doing == "validation" and args.per_device_eval_batch_size > 1:
         # only here: eval_loss is a mean over batches, and moves with their size
-        before, after = args.per_device_eval_batch_size, args.per_device_eval_batch_size // 2
-        args.per_device_eval_batch_size = after
-        return f"{before} rows at once", f"{after} at once"
+        before = args.per_device_eval_batch_size
+        args.per_device_eval_batch_size //= 2
+        return f"{before} rows at once", f"{before // 2} at once"
+    checkpointing = any(getattr(module, "gradient_checkpointing", False) for module in trainer.model.modules())
+    shape = Shape(args.per_device_train_batch_size, args.gradient_accumulation_steps, checkpointing)
     if doing == "validation" or (smaller := smaller_shape(shape)) is None:
         raise MemoryError(
             f"{said}: one sequence at a time, with checkpointing, is the least there is. Free the card, or lower "
             "MAX_SEQ_LENGTH and take another name, --run NEW (RUN)"
         )
-    apply_shape(trainer, smaller)
+    set_shape(args, trainer.model, smaller)
+    # the constructor keeps a copy, and the data loader is made from it
+    trainer._train_batch_size = args.train_batch_size
     return str(shape), str(smaller)
 
 
@@ -116,35 +122,17 @@ def smaller_shape(shape: Shape) -> Shape | None:
     return Shape(size, batch * accumulation // size, True)
 
 
-def keep_weights(trainer, guard: StepGuard) -> str | None:
-    """Return the checkpoint to go on from, made of the weights as they are where they are whole."""
-    folder = Path(trainer.args.output_dir)
-    there = folder / f"checkpoint-{trainer.state.global_step}" / COMPLETE_MARK
-    if guard.doing == "step" and not there.exists():
-        trainer.state.num_input_tokens_seen = guard.tokens
-        trainer._save_checkpoint(trainer.model, trial=None)
-        trainer.callback_handler.on_save(trainer.args, trainer.state, trainer.control)
-    return last_complete_checkpoint(folder)
-
-
-def apply_shape(trainer, shape: Shape) -> None:
-    """Set batch size, accumulation and checkpointing of the trainer's next train()."""
-    trainer.args.per_device_train_batch_size = shape.batch_size
-    trainer.args.gradient_accumulation_steps = shape.accumulation_steps
-    trainer.args.gradient_checkpointing = shape.checkpointing
-    # the constructor keeps a copy, and the data loader is made from it
-    trainer._train_batch_size = trainer.args.train_batch_size
-    set_checkpointing(trainer.model, shape.checkpointing)
-
-
-def set_checkpointing(model, on: bool) -> None:
-    """Switch Unsloth's gradient checkpointing of a LoRA model on or off, for good.
+def set_shape(args, model, shape: Shape) -> None:
+    """Set batch size and accumulation of a trainer's arguments, and Unsloth's checkpointing of a LoRA model, for good.
 
     Its trainers begin with the mode that get_peft_model recorded, so for_training alone is undone by train().
     """
     from unsloth import FastLanguageModel
 
-    lora, mode = model.peft_config["default"], "unsloth" if on else False
+    args.per_device_train_batch_size = shape.batch_size
+    args.gradient_accumulation_steps = shape.accumulation_steps
+    args.gradient_checkpointing = shape.checkpointing
+    lora, mode = model.peft_config["default"], "unsloth" if shape.checkpointing else False
     FastLanguageModel.get_peft_model(
         model,
         r=lora.r,
@@ -158,19 +146,16 @@ def set_checkpointing(model, on: bool) -> None:
     FastLanguageModel.for_training(model, use_gradient_checkpointing=mode)
 
 
-def is_finished(checkpoint: str) -> bool:
-    """Return whether the run had come to its end, by its steps or by early stopping, when this was saved."""
-    state = TrainerState.load_from_json(f"{checkpoint}/trainer_state.json")
-    control = state.stateful_callbacks["TrainerControl"]["args"]
-    return control["should_training_stop"] or state.global_step >= state.max_steps
-
-
-def load_finished(trainer, checkpoint: str) -> TrainOutput:
-    """Return the end of a run that was killed after its last checkpoint, with the best weights loaded.
+def load_finished(trainer, checkpoint: str) -> TrainOutput | None:
+    """Return the end of a run that was killed after its last checkpoint, with the best weights loaded; None before it.
 
     The trainer itself would take one more step, or train on past an early stop.
     """
-    trainer.state = TrainerState.load_from_json(f"{checkpoint}/trainer_state.json")
-    best = Path(checkpoint).with_name(f"checkpoint-{trainer.state.best_global_step}")
+    state = TrainerState.load_from_json(f"{checkpoint}/trainer_state.json")
+    stopped = state.stateful_callbacks["TrainerControl"]["args"]["should_training_stop"]
+    if not stopped and state.global_step < state.max_steps:
+        return None
+    trainer.state = state
+    best = Path(checkpoint).with_name(f"checkpoint-{state.best_global_step}")
     trainer.model.load_adapter(str(best), trainer.model.active_adapters[0], is_trainable=True)
-    return TrainOutput(trainer.state.global_step, math.nan, {"train_runtime": 0.0})
+    return TrainOutput(state.global_step, math.nan, {"train_runtime": 0.0})

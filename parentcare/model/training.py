@@ -3,14 +3,17 @@
 import json
 import math
 import os
+import resource
 import shutil
 import statistics
 import time
 from pathlib import Path
 
+import torch
 from transformers import TrainerCallback
 
-from parentcare.manifest import format_seconds, read_json, short_path, write_atomically, write_json
+from parentcare.data.records import write_jsonl
+from parentcare.manifest import format_seconds, read_json, short_path, write_json
 from parentcare.model.prompts import IGNORED_LABEL
 
 COMPLETE_MARK = "complete"
@@ -23,29 +26,22 @@ def response_loss(model, rows: list[dict]) -> float:
 
     Every token weighs the same, whatever its row; the trainer's eval_loss averages batches instead.
     """
-    nats, tokens = zip(*(row_loss(model, row) for row in rows), strict=True)
-    return sum(nats) / sum(tokens)
+    tokens = [len(row["labels"]) - row["labels"].count(IGNORED_LABEL) for row in rows]
+    return sum(loss * count for loss, count in zip(mean_losses(model, rows), tokens, strict=True)) / sum(tokens)
 
 
 def mean_losses(model, rows: list[dict]) -> list[float]:
     """Return the mean negative log-likelihood per response token of each row, in nats."""
-    return [nats / tokens for nats, tokens in (row_loss(model, row) for row in rows)]
-
-
-def row_loss(model, row: dict) -> tuple[float, int]:
-    """Return (negative log-likelihood in nats, number of tokens) of one row's response."""
-    import torch
-
-    input_ids = torch.tensor([row["input_ids"]], device=model.device)  # (1, seq_len)
-    labels = torch.tensor([row["labels"]], device=model.device)
-    tokens = sum(label != IGNORED_LABEL for label in row["labels"])
-    was_training = model.training
+    losses, was_training = [], model.training
     model.eval()
     # a trainer leaves its autocast around the model it trained: a reloaded one would differ by 1e-3 without it
     with torch.no_grad(), torch.autocast(model.device.type, model.dtype, enabled=model.dtype != torch.float32):
-        loss = model(input_ids=input_ids, labels=labels).loss
+        for row in rows:
+            input_ids = torch.tensor([row["input_ids"]], device=model.device)  # (1, seq_len)
+            labels = torch.tensor([row["labels"]], device=model.device)
+            losses.append(model(input_ids=input_ids, labels=labels).loss.item())
     model.train(was_training)
-    return loss.item() * tokens, tokens
+    return losses
 
 
 def keep_adapter_float32(model) -> int:
@@ -64,11 +60,8 @@ def rows_of_step(step: int, row_count: int, args) -> list[int]:
     """Return the indices of the training rows of optimizer step `step`, counted from 1, whatever the shape.
 
     The trainer shuffles anew in each epoch, with data_seed plus the number of the epoch (accelerate's
-    SeedableRandomSampler), and where it balances lengths between ranks with transformers' own 42 for data_seed. `args`
-    are the trainer's.
+    SeedableRandomSampler), and where it balances lengths between ranks with transformers' own 42 for data_seed.
     """
-    import torch
-
     seed = 42 if args.train_sampling_strategy == "batch_rebalance" else args.data_seed
     sequences = args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size
     epoch, place = divmod(step - 1, math.ceil(row_count / sequences))
@@ -91,25 +84,23 @@ class RunLog(TrainerCallback):
 
     def __init__(self, path: Path, train_path: Path | None = None):
         self.path, self.train_path = Path(path), train_path
-        self.seconds_before = 0.0
 
     def on_train_begin(self, args, state, control, **kwargs):
         """Drop what an interrupted run logged after the checkpoint that this one goes on from."""
         kept = [row for row in read_log(self.path) if row["step"] <= state.global_step]
         if state.is_world_process_zero:
-            write_atomically(self.path, "".join(json.dumps(row) + "\n" for row in kept))
+            write_jsonl(self.path, kept)
         self.seconds_before = max((row.get("seconds", 0.0) for row in kept), default=0.0)
         self.losses = [row["loss"] for row in kept if "loss" in row]
         self.started, self.first_step = time.time(), state.global_step
 
     def on_log(self, args, state, control, logs=None, train_dataloader=None, **kwargs):
         """Write and print one line. Raises FloatingPointError at a loss or gradient that is not finite."""
-        names = ("loss", "eval_loss", "learning_rate", "grad_norm")
-        row = {name: logs[name] for name in names if name in logs}
-        if "loss" not in row and "eval_loss" not in row:
+        if "loss" not in logs and "eval_loss" not in logs:
             return
         seconds = time.time() - self.started
-        row = {"step": state.global_step, "epoch": round(state.epoch, 3), **row}
+        row = {"step": state.global_step, "epoch": round(state.epoch, 3)}
+        row |= {name: logs[name] for name in ("loss", "eval_loss", "learning_rate", "grad_norm") if name in logs}
         row |= {"tokens": state.num_input_tokens_seen, "seconds": round(self.seconds_before + seconds, 1)}
         broken, spike = self._find_broken(row, args), self._find_spike(row)
         said, advice = broken or spike, "start over with a lower LEARNING_RATE"
@@ -122,11 +113,15 @@ class RunLog(TrainerCallback):
                 file.write(json.dumps(row) + "\n")
         if broken:
             raise FloatingPointError(f"step {state.global_step}: {said}: {advice}")
-        self.losses += [row["loss"]] if "loss" in row else []
+        if "loss" in row:
+            self.losses.append(row["loss"])
         if spike:
             print(f"step {state.global_step}: {said}", flush=True)
         elif "eval_loss" in row or state.global_step % max(1, state.max_steps // 30) == 0:
-            print(self._line(row, state, seconds), flush=True)
+            left = seconds / max(1, state.global_step - self.first_step) * (state.max_steps - state.global_step)
+            shown = f"loss {row['loss']:.4f}" if "loss" in row else f"validation loss {row['eval_loss']:.4f}"
+            step = f"step {state.global_step:>4} of {state.max_steps}"
+            print(f"{step}  {shown}  {format_seconds(left)} left", flush=True)
 
     def _find_broken(self, row: dict, args) -> str | None:
         # in fp16 the gradient scaler skips a step whose gradient overflows, as it must now and then
@@ -139,12 +134,6 @@ class RunLog(TrainerCallback):
         usual = statistics.median(self.losses[-SPIKE_WINDOW_STEPS:])
         return f"loss {row['loss']:.2f}, lately {usual:.2f}" if row["loss"] > SPIKE_TIMES * usual else None
 
-    def _line(self, row: dict, state, seconds: float) -> str:
-        per_step = seconds / max(1, state.global_step - self.first_step)
-        left = per_step * (state.max_steps - state.global_step)
-        kind, loss = ("loss", row["loss"]) if "loss" in row else ("validation loss", row["eval_loss"])
-        return f"step {state.global_step:>4} of {state.max_steps}  {kind} {loss:.4f}  {format_seconds(left)} left"
-
 
 class MarkComplete(TrainerCallback):
     """Marks a checkpoint whose every file is written, so that a half-written one is never loaded."""
@@ -152,13 +141,11 @@ class MarkComplete(TrainerCallback):
     def on_save(self, args, state, control, **kwargs):
         """Write the names and sizes of all files, last: the next run deletes a folder that does not match them."""
         if args.world_size > 1:
-            import torch
-
             torch.distributed.barrier()  # each rank has written its own random state
         if not state.is_world_process_zero:
             return
         checkpoint = Path(args.output_dir) / f"checkpoint-{state.global_step}"
-        sizes = {path.name: path.stat().st_size for path in checkpoint.iterdir()}
+        sizes = file_sizes(checkpoint)
         for name in sizes:
             with open(checkpoint / name, "rb") as file:
                 os.fsync(file.fileno())
@@ -202,9 +189,12 @@ def is_complete(checkpoint: Path) -> bool:
     The trainer deletes old checkpoints file by file: a kill then leaves one with its mark and without its weights.
     """
     sizes = read_json(checkpoint / COMPLETE_MARK)
-    return sizes is not None and all(
-        (checkpoint / name).exists() and (checkpoint / name).stat().st_size == size for name, size in sizes.items()
-    )
+    return sizes is not None and sizes.items() <= file_sizes(checkpoint).items()
+
+
+def file_sizes(folder: Path) -> dict[str, int]:
+    """Return name → bytes of everything in the folder."""
+    return {path.name: path.stat().st_size for path in folder.iterdir()}
 
 
 def begin_or_resume(folder: Path, settings: dict, fresh: bool) -> str | None:
@@ -216,25 +206,22 @@ def begin_or_resume(folder: Path, settings: dict, fresh: bool) -> str | None:
         shutil.rmtree(folder, ignore_errors=True)
     # a run begun with --fresh is gone on with without it
     settings = json.loads(json.dumps({name: value for name, value in settings.items() if name != "FRESH"}))
-    before = read_json(folder / "settings.json")
     checkpoint = last_complete_checkpoint(folder)
-    if before is not None and checkpoint is not None:
-        keys = sorted(before.keys() | settings.keys())
-        changes = [f"{k} {before.get(k)!r} → {settings.get(k)!r}" for k in keys if before.get(k) != settings.get(k)]
-        if changes:
-            raise ValueError(
-                f"{short_path(folder)} has an unfinished run with other settings: {'; '.join(changes)}. "
-                "Set them back to go on, start over with --fresh (FRESH = True), or take another name, --run NEW (RUN)"
-            )
+    before = read_json(folder / "settings.json", settings) if checkpoint else settings
+    keys = sorted(before.keys() | settings.keys())
+    changes = [f"{k} {before.get(k)!r} → {settings.get(k)!r}" for k in keys if before.get(k) != settings.get(k)]
+    if changes:
+        raise ValueError(
+            f"{short_path(folder)} has an unfinished run with other settings: {'; '.join(changes)}. "
+            "Set them back to go on, start over with --fresh (FRESH = True), or take another name, --run NEW (RUN)"
+        )
     write_json(folder / "settings.json", settings)
     return checkpoint
 
 
 def read_log(path: Path) -> list[dict]:
-    """Return the whole lines of log.jsonl; a last line cut by a kill is left out."""
-    if not Path(path).exists():
-        return []
-    lines = Path(path).read_text(encoding="utf-8").split("\n")
+    """Return the whole lines of a JSON Lines file, none where it is missing; a last line cut by a kill is left out."""
+    lines = Path(path).read_bytes().split(b"\n") if Path(path).exists() else []
     return [json.loads(line) for line in lines[:-1]]
 
 
@@ -253,12 +240,8 @@ def save_adapter(model, tokenizer, folder: Path, prompt: dict) -> Path:
 def memory_gib(device: str) -> dict:
     """Return the peak memory so far in GiB: allocated and reserved on a GPU, resident on a CPU."""
     if device == "cuda":
-        import torch
-
         return {
             "peak_allocated_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2),
             "peak_reserved_gib": round(torch.cuda.max_memory_reserved() / 2**30, 2),
         }
-    import resource
-
     return {"peak_resident_gib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20, 2)}

@@ -27,9 +27,6 @@ WAIT_SECONDS = 0.5
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 
-# --- locks and the test part -------------------------------------------------------------------
-
-
 def take_lock(path: Path, kind: int = fcntl.LOCK_EX) -> IO | None:
     """Return the open file that holds the lock until it is closed, at the latest by the end of this process.
 
@@ -76,9 +73,6 @@ def _test_paths(run: str) -> tuple[Path, Path]:
     return run_folder(run) / "test.jsonl", run_folder(run) / "tune" / "test.jsonl"
 
 
-# --- the study ---------------------------------------------------------------------------------
-
-
 def place_recipe(recipe: dict, space: dict[str, BaseDistribution]) -> dict:
     """Return the recipe's place in the space. Raises ValueError where it lies outside: it is always trial 0."""
     values = recipe | {"ALPHA_OVER_R": recipe["LORA_ALPHA"] / recipe["LORA_R"]}
@@ -102,8 +96,7 @@ def open_study(run: str, space: dict[str, BaseDistribution], recipe: dict, seed:
             (folder / "tune.db").unlink(missing_ok=True)
             for trained in folder.parent.glob(f"{run}-trial-[0-9]*"):
                 shutil.rmtree(trained)
-        options = {"connect_args": {"timeout": 60}}
-        storage = optuna.storages.RDBStorage(f"sqlite:///{folder / 'tune.db'}", engine_kwargs=options)
+        storage = optuna.storages.RDBStorage(f"sqlite:///{folder / 'tune.db'}?timeout=60")
         pruner = optuna.pruners.MedianPruner(n_startup_trials=PRUNE_AFTER_TRIALS)
         study = optuna.create_study(storage=storage, pruner=pruner, study_name=run, load_if_exists=True)
         before = study.user_attrs.get("made_from", made_from)
@@ -145,7 +138,7 @@ def search(study: optuna.Study, objective: Callable[[optuna.Trial], float], tria
 def begin_trial(study: optuna.Study, trials: int) -> tuple[optuna.Trial, IO] | None:
     """Return the next trial and the lock that says it runs, or None where `trials` have been begun."""
     made_from = study.user_attrs["made_from"]
-    with take_lock(_locks(study) / "ask.lock"):
+    with take_lock(_lock_path(study, "ask")):
         requeue_killed(study)
         count = len(begun_trials(study))
         if count >= trials:
@@ -153,7 +146,7 @@ def begin_trial(study: optuna.Study, trials: int) -> tuple[optuna.Trial, IO] | N
         # with one seed for all, two processes, or one that goes on after a kill, would draw the same settings twice
         study.sampler = optuna.samplers.TPESampler(seed=made_from["seed"] + count)
         trial = study.ask({name: json_to_distribution(text) for name, text in made_from["space"].items()})
-        return trial, take_lock(_trial_lock(study, trial.number))
+        return trial, take_lock(_lock_path(study, f"trial-{trial.number}"))
 
 
 def finish_trial(study: optuna.Study, trial: optuna.Trial, objective: Callable[[optuna.Trial], float]) -> None:
@@ -173,12 +166,9 @@ def finish_trial(study: optuna.Study, trial: optuna.Trial, objective: Callable[[
 def requeue_killed(study: optuna.Study) -> None:
     """Fail the trials whose process is gone, and queue their settings again under the same run name."""
     for trial in study.get_trials(states=[TrialState.RUNNING]):
-        lock = take_lock(_trial_lock(study, trial.number), fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if lock:
-            with lock:
-                # it may have come to its end since
-                if study.trials[trial.number].state == TrialState.RUNNING:
-                    study.tell(trial.number, state=TrialState.FAIL)
+        # it may have come to its end since
+        if not _is_held(study, trial) and study.trials[trial.number].state == TrialState.RUNNING:
+            study.tell(trial.number, state=TrialState.FAIL)
     queued = {trial.user_attrs.get("again") for trial in study.trials}
     for trial in study.trials:
         if was_killed(trial) and trial.number not in queued:
@@ -187,7 +177,20 @@ def requeue_killed(study: optuna.Study) -> None:
             study.enqueue_trial(values, user_attrs=attributes)
 
 
-# --- what is known of the trials ---------------------------------------------------------------
+def any_running(study: optuna.Study) -> bool:
+    """Return whether another process has a trial running."""
+    return any(_is_held(study, trial) for trial in study.get_trials(states=[TrialState.RUNNING]))
+
+
+def _is_held(study: optuna.Study, trial: FrozenTrial) -> bool:
+    lock = take_lock(_lock_path(study, f"trial-{trial.number}"), fcntl.LOCK_EX | fcntl.LOCK_NB)
+    if lock:
+        lock.close()
+    return lock is None
+
+
+def _lock_path(study: optuna.Study, name: str) -> Path:
+    return run_folder(study.study_name) / "tune" / f"{name}.lock"
 
 
 def trial_run(study: optuna.Study, trial: FrozenTrial | optuna.Trial) -> str:
@@ -203,24 +206,6 @@ def was_killed(trial: FrozenTrial) -> bool:
 def begun_trials(study: optuna.Study) -> list[FrozenTrial]:
     """Return the trials that count: running, complete, pruned or crashed, but neither killed nor waiting."""
     return [trial for trial in study.trials if trial.state != TrialState.WAITING and not was_killed(trial)]
-
-
-def any_running(study: optuna.Study) -> bool:
-    """Return whether another process has a trial running."""
-    for trial in study.get_trials(states=[TrialState.RUNNING]):
-        lock = take_lock(_trial_lock(study, trial.number), fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if lock is None:
-            return True
-        lock.close()
-    return False
-
-
-def _locks(study: optuna.Study) -> Path:
-    return run_folder(study.study_name) / "tune"
-
-
-def _trial_lock(study: optuna.Study, number: int) -> Path:
-    return _locks(study) / f"trial-{number}.lock"
 
 
 def complete_trials(study: optuna.Study) -> list[FrozenTrial]:
@@ -242,10 +227,8 @@ def measure_importances(study: optuna.Study, shuffles: int = 100) -> dict[str, d
         for trial, loss in zip(complete, losses, strict=True):
             shuffled.add_trial(optuna.create_trial(params=trial.params, distributions=trial.distributions, value=loss))
         chance.append(optuna.importance.get_param_importances(shuffled))
-    limit = {
-        name: statistics.quantiles([draw[name] for draw in chance], n=20, method="inclusive")[-1] for name in found
-    }
-    return {name: {"importance": found[name], "by_chance": limit[name]} for name in found}
+    limits = {n: statistics.quantiles([draw[n] for draw in chance], n=20, method="inclusive")[-1] for n in found}
+    return {name: {"importance": found[name], "by_chance": limits[name]} for name in found}
 
 
 def median_seconds(study: optuna.Study) -> float:

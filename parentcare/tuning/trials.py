@@ -1,7 +1,6 @@
 """A trial is a run of 03 under a name of its own; the finalists' answers are scored, and the best is judged."""
 
 import gc
-import json
 import shutil
 import statistics
 import time
@@ -13,13 +12,11 @@ from optuna.trial import FrozenTrial
 
 from parentcare.data.records import read_jsonl
 from parentcare.evaluation import comparison, metrics, systems
-from parentcare.manifest import HOME, read_run, run_folder, sha256, write_atomically, write_json
-from parentcare.model import generation, loading
+from parentcare.manifest import notebook_parameters, read_run, run_folder, sha256, write_atomically, write_json
+from parentcare.model import adapters, generation, loading
 from parentcare.runner import execute
 from parentcare.tuning.search import begun_trials, complete_trials, take_lock, trial_run
 
-# 0 steps are all epochs; the demo takes its own number for what was left at the recipe's
-BUDGET = {"trials": 20, "steps": 0, "eval_steps": 10, "seeds": 3, "max_new_tokens": 256}
 DEMO_BUDGET = {"trials": 4, "steps": 10, "eval_steps": 5, "seeds": 2, "max_new_tokens": 64}
 TRIAL_LIMIT_SECONDS = 24 * 3600
 # a kernel looks every second whether its papermill is gone, and may write a checkpoint until then
@@ -27,8 +24,11 @@ KERNEL_END_SECONDS = 3.0
 
 
 def settle_budget(budget: dict, demo: bool) -> dict:
-    """Return what is used of the budget on this model."""
-    return {n: DEMO_BUDGET.get(n, v) if demo and v == BUDGET.get(n) else v for n, v in budget.items()}
+    """Return what is used of the budget: on the demo, its own number for what was left at the notebook's default."""
+    if not demo:
+        return budget
+    left = notebook_parameters("optional/tune")
+    return {name: DEMO_BUDGET[name] if budget[name] == left[name.upper()] else budget[name] for name in budget}
 
 
 def read_recipe(run: str, used: dict) -> dict:
@@ -44,13 +44,10 @@ def read_recipe(run: str, used: dict) -> dict:
 
 def make_settings(params: dict) -> dict:
     """Return 03's parameters for a trial's values: `ALPHA_OVER_R` becomes LORA_ALPHA."""
-    settings = {name: value for name, value in params.items() if name != "ALPHA_OVER_R"}
-    if "ALPHA_OVER_R" in params:
-        settings["LORA_ALPHA"] = round(params["ALPHA_OVER_R"] * params["LORA_R"])
+    settings = dict(params)
+    if "ALPHA_OVER_R" in settings:
+        settings["LORA_ALPHA"] = round(settings.pop("ALPHA_OVER_R") * settings["LORA_R"])
     return settings
-
-
-# --- training ----------------------------------------------------------------------------------
 
 
 def train_trial(trial: optuna.Trial, recipe: dict) -> float:
@@ -58,35 +55,29 @@ def train_trial(trial: optuna.Trial, recipe: dict) -> float:
 
     Raises TrialPruned where a validation on the way lags behind the trials before it.
     """
-    run = trial.study.study_name
-    name = trial_run(trial.study, trial)
-    show = follow(trial, run_folder(name) / "log.jsonl")
-    return train(run, name, recipe | make_settings(trial.params), show)["validation_loss"]["tuned"]
+    from parentcare.model.training import read_log  # loads torch
 
+    name, seen = trial_run(trial.study, trial), set()
 
-def follow(trial: optuna.Trial, log: Path) -> Callable[[str], None]:
-    """Return what is to be called with each line that 03 prints: it reports what the log has of validations since."""
-    seen = set()
-
-    def show(line: str) -> None:
-        # what stands after the last line's end is not yet whole
-        rows = [json.loads(text) for text in log.read_text(encoding="utf-8").split("\n")[:-1]] if log.exists() else []
-        for row in rows:
+    def report_validations(_: str) -> None:
+        for row in read_log(run_folder(name) / "log.jsonl"):
             if "eval_loss" in row and row["step"] not in seen:
                 seen.add(row["step"])
                 trial.report(row["eval_loss"], row["step"])
-                print(
-                    f"trial {trial.number:>2} step {row['step']:>4}  validation loss {row['eval_loss']:.4f}", flush=True
-                )
+                said = f"trial {trial.number:>2} step {row['step']:>4}  validation loss {row['eval_loss']:.4f}"
+                print(said, flush=True)
                 # the recipe is what the others are compared with
                 if trial.should_prune() and not trial.user_attrs.get("recipe"):
                     raise optuna.TrialPruned
 
-    return show
+    return train(trial.study.study_name, name, recipe | make_settings(trial.params), report_validations)
 
 
-def train(run: str, name: str, parameters: dict, show: Callable[[str], None]) -> dict:
-    """Return the section of run.json that 03 wrote under `name`, now or before, on the parts of `run`."""
+def train(run: str, name: str, parameters: dict, show: Callable[[str], None]) -> float:
+    """Return the validation loss of 03's run `name`, made now or before, on the parts of `run`.
+
+    `show` is called with each line that 03 prints.
+    """
     folder = run_folder(name)
     if "03_finetune" not in read_run(name)["notebooks"]:
         for part in ("train.jsonl", "validation.jsonl"):
@@ -98,7 +89,7 @@ def train(run: str, name: str, parameters: dict, show: Callable[[str], None]) ->
             _drop_scratch(folder)
             raise
         _drop_scratch(folder)
-    return read_run(name)["notebooks"]["03_finetune"]
+    return read_run(name)["notebooks"]["03_finetune"]["validation_loss"]["tuned"]
 
 
 def _drop_scratch(folder: Path) -> None:
@@ -114,13 +105,10 @@ def train_seeds(study: optuna.Study, trial: FrozenTrial, seeds: int) -> list[str
         name = f"{trial_run(study, trial)}-seed-{seed}"
         parameters = made_from["recipe"] | make_settings(trial.params) | {"SEED": seed}
         with take_lock(run_folder(run) / "tune" / f"{name}.lock"):
-            loss = train(run, name, parameters, lambda line: None)["validation_loss"]["tuned"]
+            loss = train(run, name, parameters, lambda line: None)
         print(f"trial {trial.number:>2} seed {seed}  validation loss {loss:.4f}", flush=True)
         names.append(name)
     return names
-
-
-# --- scoring -----------------------------------------------------------------------------------
 
 
 def choose_finalists(study: optuna.Study, count: int) -> list[FrozenTrial]:
@@ -148,8 +136,8 @@ def score_runs(run: str, names: list[str], max_new_tokens: int) -> dict[str, lis
         for record in records:
             prediction = answers[record["id"]]["answer"]
             rows.append({"prediction": prediction, "reference": record["summary"], "text": record["text"]})
-    scores = [row["rougeL"] for row in metrics.score_predictions(rows)]
-    return {name: scores[i * len(records) : (i + 1) * len(records)] for i, name in enumerate(names)}
+    scores = iter(metrics.score_predictions(rows))
+    return {name: [next(scores)["rougeL"] for _ in records] for name in names}
 
 
 def answer_records(run: str, name: str, records: list[dict], max_new_tokens: int) -> dict[str, dict]:
@@ -157,11 +145,11 @@ def answer_records(run: str, name: str, records: list[dict], max_new_tokens: int
     import torch
 
     section, adapter = read_run(name)["notebooks"]["03_finetune"], run_folder(name) / "adapter"
-    base = str(HOME / section["base"]) if section["demo"] else section["base"]
     tokenizer = loading.load_tokenizer(str(adapter))
     prompts, _ = systems.make_prompts(records, tokenizer, section["max_seq_length"], max_new_tokens)
     path = run_folder(run) / "tune" / "answers" / f"{sha256(adapter)[:12]}-{max_new_tokens}.jsonl"
     with take_lock(path.with_suffix(".lock")):
+        base = str(adapters.find_folder(section["base"]))
         model = generation.load_model(base, adapter, loading.choose_dtype("auto", loading.choose_device()))
         with generation.merged_adapter(model):
             answers = generation.generate_all(model, tokenizer, prompts, max_new_tokens, path)
@@ -169,9 +157,6 @@ def answer_records(run: str, name: str, records: list[dict], max_new_tokens: int
     gc.collect()
     torch.cuda.empty_cache()
     return answers
-
-
-# --- the verdict -------------------------------------------------------------------------------
 
 
 def judge(best: list[list[float]], recipe: list[list[float]], papers: list[str]) -> dict:
@@ -182,14 +167,14 @@ def judge(best: list[list[float]], recipe: list[list[float]], papers: list[str])
     """
     averaged = [[statistics.fmean(scores) for scores in zip(*seeds, strict=True)] for seeds in (best, recipe)]
     compared = comparison.compare_systems(*averaged, papers)
-    means = [
-        [statistics.fmean(comparison.average_over_papers(s, papers).values()) for s in seeds]
+    one, other = (
+        [statistics.fmean(comparison.average_over_papers(scores, papers).values()) for scores in seeds]
         for seeds in (best, recipe)
-    ]
-    apart = min(means[0]) > max(means[1]) or max(means[0]) < min(means[1])
+    )
+    apart = min(one) > max(other) or max(one) < min(other)
     if compared["verdict"] in (comparison.BETTER, comparison.WORSE) and not apart:
         compared["verdict"] = comparison.NOT_DISTINGUISHABLE
-    return compared | {"best_seeds": means[0], "recipe_seeds": means[1]}
+    return compared | {"best_seeds": one, "recipe_seeds": other}
 
 
 def write_settings(study: optuna.Study, trial: FrozenTrial, judged: dict) -> Path:

@@ -2,7 +2,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from parentcare.assistant.safety import MESSAGES, QUESTIONS, ROUTES, check_question, has_young_fever, load_classifier
+from parentcare.assistant.safety import (
+    MESSAGES,
+    QUESTIONS,
+    ROUTES,
+    check_question,
+    has_young_fever,
+    load_classifier,
+    route_chances,
+)
 from parentcare.data.records import read_jsonl
 
 NUMBERS = {"119": "119", "112": "112", "109": "109", "no_dose": "약사", "no_diagnosis": "소아청소년과"}
@@ -97,9 +105,15 @@ def test_fever_counts_under_three_months_from_38_degrees(question, alarm):
 
 
 def test_the_fit_is_the_same_each_time():
-    first = load_classifier()
+    first = route_chances(["불러도 대답이 없어요"])
     load_classifier.cache_clear()
-    assert (first.weights == load_classifier().weights).all()
+    assert first == route_chances(["불러도 대답이 없어요"])
+
+
+def test_what_was_never_heard_of_is_none_and_chances_are_chances():
+    unknown, known = route_chances(["☂", "열이 나요"])
+    assert unknown["none"] == 1 and known.keys() == unknown.keys() == set(ROUTES)
+    assert sum(known.values()) == pytest.approx(1) and known["none"] < 1
 
 
 @pytest.mark.parametrize("question", ["", " \n\t", "?!", "ㅠㅠ", "아이가 책을 좋아해요. " * 1000])

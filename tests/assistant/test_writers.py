@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from parentcare.assistant import writers
-from parentcare.model import generation
+from parentcare.model import adapters, generation, loading
 from parentcare.model.prompts import build_prompt
 from tests.assistant.fake_server import serve
 from tests.assistant.test_citations import PASSAGES, PLAY, passage
@@ -99,8 +99,14 @@ def test_the_model_in_this_process_summarises_within_its_limit(demo_tokenizer, m
         seen.append((tokenizer.decode(prompts[0]), len(prompts[0]), max_new_tokens))
         return [{"answer": "놀이가 길었다. 횟수는 비슷하였다.", "tokens": 9, "ended": True}]
 
+    record = {"notebooks": {"03_finetune": {"base": "base", "max_seq_length": 160}}}
+    monkeypatch.setattr(adapters, "find_adapter", lambda source, run: ("adapter", record))
+    monkeypatch.setattr(adapters, "find_folder", lambda name: name)
+    monkeypatch.setattr(loading, "load_tokenizer", lambda name: demo_tokenizer)
+    monkeypatch.setitem(loading.RECIPE_SETTINGS, "max_new_tokens", 32)
+    monkeypatch.setattr(generation, "load_model", lambda *_: None)
     monkeypatch.setattr(generation, "generate_batch", answer)
-    writer = writers.model_writer("내 실행", None, demo_tokenizer, 32, 160)
+    writer = writers.load_adapter("내 실행", "cpu")
     written = list(writer.write(QUESTION, [passage(PLAY * 5), *PASSAGES]))
     assert [cited for _, cited in written] == [[1], [1], [2], [2], [3], [3]]
     assert all(length <= 160 - 32 and new == 32 for _, length, new in seen)

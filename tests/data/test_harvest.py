@@ -153,7 +153,7 @@ def test_a_format_that_the_service_forgets_is_asked_for_again(catalogue):
 def test_an_expired_token_begins_the_list_again_once(catalogue):
     refusal = f'{ROOT}<error code="badResumptionToken">expired</error></OAI-PMH>'.encode()
     with OaiServer(papers(), damage=lambda n, xml: refusal if n in (2, 4, 7) else xml) as server:
-        with pytest.raises(HarvestError, match="refuses: BadResumptionToken, expired; what came before is kept"):
+        with pytest.raises(HarvestError, match="refuses: badResumptionToken, expired; what came before is kept"):
             run(server, catalogue)
         assert len(server.pages_asked()) == 4
         result = run(server, catalogue)

@@ -10,7 +10,7 @@ import zlib
 
 import pytest
 
-from parentcare.data.papers import Reader, describe_death, find_papers, read_papers
+from parentcare.data.papers import FILES_PER_READER, READER, describe_death, find_papers, read_papers
 from parentcare.manifest import REPOSITORY
 from tests.data.printing import SAMPLES, filler, print_pdf
 
@@ -47,11 +47,12 @@ def test_papers_are_found_in_order_in_folders_inside(tmp_path):
 
 
 def test_results_come_in_the_order_of_the_paths_whatever_the_number_of_readers():
-    paths = [SAMPLES / f"sample-{i:03}.pdf" for i in (3, 1, 2)] + [SAMPLES / "encrypted.pdf"]
+    numbers = [3, 1, 2, *range(4, 4 + FILES_PER_READER)]
+    paths = [SAMPLES / "encrypted.pdf", *(SAMPLES / f"sample-{i:03}.pdf" for i in numbers)]
     one, two = list(read_papers(paths, 1)), list(read_papers(paths, 2))
     assert one == two
     assert [paper["path"] for paper in one] == list(map(str, paths))
-    assert ["reason" in paper for paper in one] == [False, False, False, True]
+    assert ["reason" in paper for paper in one] == [True, *[False] * len(numbers)]
 
 
 def test_a_file_that_eats_memory_costs_only_itself(tmp_path):
@@ -76,18 +77,7 @@ def test_stopping_early_ends_the_readers():
     next(papers)
     papers.close()
     children = subprocess.run(["ps", "-o", "args", "--ppid", str(os.getpid())], capture_output=True, text=True).stdout
-    assert "parentcare.data.readers" not in children
-
-
-def test_a_reader_killed_from_outside_is_replaced():
-    reader = Reader(20, 1024)
-    reader.start().kill()
-    reader.process.wait()
-    assert reader.read(GOOD)["reason"].startswith("broken or huge: its reader ended with SIGKILL")
-    assert len(reader.read(GOOD)["pages"]) == 2
-    reader.stop()
-    reader.stop_process()
-    assert reader.read(GOOD) == {"reason": "not read: the run was stopped"}
+    assert READER[-1] not in children
 
 
 def test_deaths_are_named():

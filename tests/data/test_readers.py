@@ -2,11 +2,11 @@
 
 import json
 import subprocess
-import sys
 
 import pytest
 from hwpx import HwpxDocument
 
+from parentcare.data.papers import READER
 from parentcare.data.readers import ReadError, drop_footnote_marks, read_paper
 from tests.data.printing import SAMPLES, filler, print_pdf, texts
 
@@ -98,12 +98,9 @@ def test_hangul_documents_give_paragraphs_without_tables_notes_and_heads(tmp_pat
     assert (paper["boxes"], paper["extractor"]) == (None, "python-hwpx")
 
 
-def test_the_worker_answers_one_line_for_each_path(tmp_path):
+def test_the_program_answers_one_line_for_each_path(tmp_path):
     paths = [print_pdf(tmp_path / "good.pdf", [filler()]), tmp_path / "missing.pdf"]
-    command = [sys.executable, "-m", "parentcare.data.readers", "20", "1024"]
-    done = subprocess.run(
-        command, input="".join(json.dumps(str(path)) + "\n" for path in paths), capture_output=True, text=True
-    )
+    done = subprocess.run([*READER, "20", "1024", *paths], capture_output=True, text=True)
     good, missing = map(json.loads, done.stdout.splitlines())
     assert len(good["pages"]) == 1
     assert missing == {"reason": "unreadable: No such file or directory"}

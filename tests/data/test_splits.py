@@ -4,13 +4,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from parentcare.data.duplicates import jaccard, near_duplicates, nearest_pair, shingles
+from parentcare.data.duplicates import jaccard, near_duplicates, nearest_pair, shingles, sketch
 from parentcare.data.splits import (
     PARTS,
     assign_parts,
     find_leaks,
     group_papers,
     moved_papers,
+    nearest_across,
     paper_key,
     part_at,
     split_position,
@@ -55,6 +56,13 @@ def test_no_paper_and_no_near_duplicate_stands_in_two_parts():
     assert find_leaks(parts) == []
     assert sum(len(p) for p in parts.values()) == len(rows)
     assert report["groups"] == 60 and len(report["across_papers"]) >= 20
+
+
+def test_the_check_and_the_nearest_pair_use_the_sketches_of_the_split():
+    parts, _ = split_records(papers(30))
+    made = sketch.cache_info().misses
+    assert find_leaks(parts) == [] and nearest_across(parts)[2] < 0.7
+    assert sketch.cache_info().misses == made
 
 
 def test_a_group_takes_its_most_held_out_members_part():

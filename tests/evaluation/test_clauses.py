@@ -1,11 +1,10 @@
 import pytest
 
-from parentcare.data.keywords import load_kiwi
-from parentcare.evaluation.clauses import LABEL_DECAYS, find_swaps, likeness, read, split_clauses, weigh_words
+from parentcare.evaluation.clauses import find_swaps, read
 
 
 def clauses(text: str) -> list[str]:
-    return [clause.text.strip() for clause in split_clauses(load_kiwi().tokenize(text), text)]
+    return [clause.text.strip() for sentence in read(text).sentences for clause in sentence.clauses]
 
 
 def test_a_bracket_stays_with_the_clause_before_it():
@@ -15,7 +14,6 @@ def test_a_bracket_stays_with_the_clause_before_it():
         "어머니가 온정적이면 적었으나",
         "여아는 같지 않았다.",
     ]
-    assert not {token.form for token in read(text).sentences[0].clauses[0].tokens} & {"β", "p"}
 
 
 def test_an_auxiliary_does_not_end_a_clause():
@@ -26,27 +24,12 @@ def test_an_auxiliary_does_not_end_a_clause():
     "text", ["가", "집은 72.5%(SD=3), 원은 44.0%(n=3(명))였다.", "(낮은 반면 높았다)", "낮았고) 컸다"]
 )
 def test_clauses_lose_no_text(text):
-    assert "".join(clause.text for clause in split_clauses(load_kiwi().tokenize(text), text)) == text
+    assert "".join(clause.text for sentence in read(text).sentences for clause in sentence.clauses) == text
 
 
 def test_a_text_is_analysed_once():
     assert read("아이가 웃었다.") is read("아이가 웃었다.")
     assert read("").sentences == []
-
-
-def test_words_weigh_less_with_distance_and_behind_the_place():
-    text = "민감성은 애착과 15점 차이가 났다."
-    weights = weigh_words(read(text).sentences[0], text.index("15"), LABEL_DECAYS)
-    assert weights["애착"] > weights["민감"] > weights["차이"] > 0
-    assert "#15" not in weights
-
-
-def test_likeness_is_the_share_of_rare_words():
-    source = read("유아는 놀이를 좋아했다. 유아는 책을 읽었다. 유아는 잤다.")
-    assert likeness({"놀이": 1.0}, {"놀이": 1.0}, source) == 1
-    assert likeness({}, {"놀이": 1.0}, source) == 0
-    common, rare = (likeness({"유아": 1.0, "책": 1.0}, {word: 1.0}, source) for word in ("유아", "책"))
-    assert common < rare < 1
 
 
 @pytest.mark.parametrize(

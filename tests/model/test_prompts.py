@@ -12,21 +12,24 @@ from parentcare.model.prompts import (
     fit_text,
     mark_trained,
     reject_too_long,
-    tokenize_record,
     tokenize_records,
 )
 
 LIMIT = 512
 
 
+def tokenize_record(record: dict, tokenizer) -> dict:
+    return tokenize_records([record], tokenizer, LIMIT)[0][0]
+
+
 def trained(row: dict) -> list[int]:
     return [label for label in row["labels"] if label != IGNORED_LABEL]
 
 
-def assert_contract(row: dict, record: dict, tokenizer, limit: int) -> None:
+def assert_contract(row: dict, record: dict, tokenizer) -> None:
     """The checks that every row must pass, whatever its text."""
     response = trained(row)
-    assert len(row["input_ids"]) == len(row["labels"]) <= limit
+    assert len(row["input_ids"]) == len(row["labels"]) <= LIMIT
     assert response[-1] == tokenizer.eos_token_id
     assert row["input_ids"].count(tokenizer.eos_token_id) == 1
     assert tokenizer.decode(response[:-1]) == record["summary"]
@@ -46,7 +49,7 @@ def test_the_prompt_is_the_documented_one():
 
 def test_every_sample_row_keeps_the_contract(tokenizer, sample_records):
     for record in sample_records:
-        assert_contract(tokenize_record(record, tokenizer, LIMIT), record, tokenizer, LIMIT)
+        assert_contract(tokenize_record(record, tokenizer), record, tokenizer)
 
 
 def test_the_tokenised_prompt_is_a_strict_prefix_of_prompt_and_summary(tokenizer, sample_records):
@@ -67,8 +70,8 @@ text_like = st.text(st.characters(codec="utf-8", exclude_categories=["Cs", "Cn",
 @example(text="3.14 p<.05. " * 500, summary="👶🏽 é ﷽")
 def test_adversarial_rows_keep_the_contract(tokenizer, text, summary):
     record = {"text": normalise_text(text) or "글", "summary": normalise_text(summary)[:60] or "요약"}
-    row = tokenize_record(record, tokenizer, LIMIT)
-    assert_contract(row, record, tokenizer, LIMIT)
+    row = tokenize_record(record, tokenizer)
+    assert_contract(row, record, tokenizer)
 
 
 def test_a_long_text_loses_whole_sentences_from_its_end(tokenizer):
@@ -84,11 +87,16 @@ def test_a_text_without_sentence_ends_is_cut_at_a_space(tokenizer):
     assert len(prompt) <= 300 and kept.split()[-1] in ("어린이집", "적응")
 
 
+def test_a_limit_that_the_prompt_itself_exceeds_is_an_error(tokenizer):
+    with pytest.raises(ValueError, match=r"the prompt without any text has .* raise MAX_SEQ_LENGTH"):
+        fit_text("글이다. 또 글이다.", tokenizer, 10)
+
+
 def test_a_summary_that_alone_does_not_fit_is_rejected_with_its_token_count(tokenizer):
     record = {"text": "짧은 글이다.", "summary": "긴 요약이다. " * 400}
     tokens = len(encode(tokenizer, record["summary"])) + 1
     with pytest.raises(RejectedRow, match=f"the summary has {tokens} tokens"):
-        tokenize_record(record, tokenizer, LIMIT)
+        tokenize_record(record, tokenizer)
     fitting, rejected = reject_too_long([record, {"text": "글", "summary": "요약"}], tokenizer, LIMIT)
     assert [r["summary"] for r in fitting] == ["요약"] and f"{tokens} tokens" in rejected[0]["reason"]
 
@@ -113,5 +121,5 @@ def test_a_base_without_eos_or_with_pad_as_eos_is_refused(demo_tokenizer):
 
 
 def test_the_marked_example_shows_what_is_trained(demo_tokenizer):
-    row = tokenize_record({"text": "글이다.", "summary": "요약이다."}, demo_tokenizer, LIMIT)
+    row = tokenize_record({"text": "글이다.", "summary": "요약이다."}, demo_tokenizer)
     assert mark_trained(row, demo_tokenizer).endswith("### Response:\n【요약이다.<|im_end|>】")

@@ -113,6 +113,13 @@ def test_the_log_of_a_resumed_run_goes_on_from_the_checkpoint(tmp_path):
     assert read[-1]["loss"] == 4.5 and read[-1]["seconds"] >= 20.0 and read[-1]["tokens"] == 1100
 
 
+def test_a_line_cut_inside_a_syllable_is_left_out_and_a_line_separator_is_no_line_end(tmp_path):
+    row = {"id": "a", "answer": "줄\u2028끝"}
+    line = (json.dumps(row, ensure_ascii=False) + "\n").encode()
+    (tmp_path / "a.jsonl").write_bytes(line + line[:-5])
+    assert training.read_log(tmp_path / "a.jsonl") == [row] and training.read_log(tmp_path / "none.jsonl") == []
+
+
 @pytest.mark.parametrize("logs", [{"loss": math.nan}, {"loss": math.inf}, {"loss": 5.0, "grad_norm": math.nan}])
 def test_what_is_not_finite_stops_the_run_and_names_the_rows_of_the_step(tmp_path, logs):
     log = begin(tmp_path / "log.jsonl")
@@ -179,6 +186,6 @@ def test_the_progress_line_shows_step_loss_and_time_left(tmp_path, capsys):
 
 
 def test_response_loss_weighs_every_token_the_same(monkeypatch):
-    losses = {1: (2.0, 1), 2: (30.0, 10)}
-    monkeypatch.setattr(training, "row_loss", lambda model, row: losses[row])
-    assert training.response_loss(None, [1, 2]) == pytest.approx(32.0 / 11)
+    monkeypatch.setattr(training, "mean_losses", lambda model, rows: [2.0, 3.0])
+    rows = [{"labels": [-100, 7]}, {"labels": [-100, *range(10)]}]
+    assert training.response_loss(None, rows) == pytest.approx(32.0 / 11)

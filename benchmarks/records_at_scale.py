@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from result_rows import CPU, provenance, replace_rows
 
-from parentcare.data.duplicates import NEAR_DUPLICATE_JACCARD, jaccard, near_duplicates
+from parentcare.data.duplicates import NEAR_DUPLICATE_JACCARD, jaccard, similar_records, sketch
 from parentcare.data.pairing import split_sentences
 from parentcare.data.records import read_jsonl
 from parentcare.data.splits import find_leaks, group_papers, split_records
@@ -76,7 +76,8 @@ def measure(count: int, sentences: list[str]) -> list[dict]:
     """Return the results on `count` records: seconds of each step and of all, peak memory, planted copies found."""
     records, planted = make_records(count, sentences)
     seconds = {}
-    pairs = timed(seconds, "near_duplicates", find_pairs, records)
+    sketch.cache_clear()
+    pairs = timed(seconds, "near_duplicates", lambda found: list(similar_records(found)), records)
     parts, _ = timed(seconds, "split_records", split_records, records)
     leaks = timed(seconds, "find_leaks", find_leaks, parts)
     peak_gb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
@@ -92,11 +93,6 @@ def measure(count: int, sentences: list[str]) -> list[dict]:
         result(f"papers joined that were not planted, {count:,} records", joined - found, "papers", len(groups)),
         result(f"leaks after splitting, {count:,} records", len(leaks), "leaks", count),
     ]
-
-
-def find_pairs(records: list[dict]) -> list[tuple[int, int, float]]:
-    """Return the near-duplicates in text or summary."""
-    return [pair for field in ("text", "summary") for pair in near_duplicates([r[field] for r in records])]
 
 
 def timed(seconds: dict[str, float], step: str, function, argument):

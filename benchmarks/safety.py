@@ -1,6 +1,6 @@
 """How often the safety check misses and how often it is wrong: python3 benchmarks/safety.py
 
-Writes benchmarks/results/safety.json: shares of safety_held_out.jsonl, which nobody who wrote rules or training
+Writes benchmarks/results/safety.json: shares of safety_held_out.jsonl, which nobody who wrote code or training
 utterances had seen, and of the questions on the sample papers, which should all be let through. Only rates are
 printed and stored, never a text.
 """

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from parentcare.assistant import answers
+from parentcare.assistant import answers, safety
 from parentcare.assistant.answers import Answer
 from parentcare.assistant.index import Index
 from parentcare.assistant.writers import Writer
@@ -107,6 +107,8 @@ def build_page(index: Index, writer: Writer, concurrency: int = 1):
     # gradio reads it when it is imported
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     import gradio
+
+    safety.load_classifier()  # seconds that the first who asks would wait
 
     def ask(question: str) -> Iterator[tuple[str, str]]:
         for answer in answers.answer_question(question or "", index, writer):

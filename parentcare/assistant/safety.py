@@ -18,7 +18,7 @@ from parentcare.data.pairing import split_sentences
 from parentcare.manifest import REPOSITORY
 
 QUESTIONS = REPOSITORY / "data" / "questions"
-UTTERANCES = (QUESTIONS / "safety_rules.jsonl", QUESTIONS / "safety_training.jsonl")
+UTTERANCES = (QUESTIONS / "safety_chosen_on.jsonl", QUESTIONS / "safety_training.jsonl")
 ROUTES = ("none", "119", "112", "109", "no_dose", "no_diagnosis")
 MESSAGES = {
     "109": """혼자 견디지 않으셔도 됩니다. 지금 자살예방 상담전화 109(24시간, 무료)로 전화해 주십시오.
@@ -35,10 +35,10 @@ MESSAGES = {
 걱정되는 모습을 적어 소아청소년과에서 진료와 발달검사를 받아 보십시오.""",
 }
 # Chosen by cross-validation, looking at the 600 utterances whose writers had seen no code: with this least chance of
-# "none", 2 % of those that need help were missed and 3 % of the others stopped.
+# "none", 1 % of those that need help were missed and 3 % of the others stopped.
 RUN_CHARS = (2, 3, 4)
 LEAST_OCCURRENCES, INVERSE_PENALTY = 2, 30
-LEAST_CHANCE_OF_NONE = 0.62
+LEAST_CHANCE_OF_NONE = 0.6
 SIGNS = {"SF", "SP", "SS"}
 # a text longer than an utterance is heard sentence by sentence too
 LONG_CHARS = 150

@@ -131,7 +131,7 @@ def test_no_text_raises(question):
 
 
 def test_no_utterance_kept_apart_is_trained_on():
-    trained = {row["text"] for name in ("rules", "training") for row in read_jsonl(QUESTIONS / f"safety_{name}.jsonl")}
+    trained = {row["text"] for name in ("chosen_on", "training") for row in read_jsonl(QUESTIONS / f"safety_{name}.jsonl")}
     assert trained.isdisjoint(row["text"] for row in read_jsonl(QUESTIONS / "safety_held_out.jsonl"))
 
 

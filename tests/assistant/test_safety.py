@@ -6,6 +6,7 @@ from parentcare.assistant.safety import (
     MESSAGES,
     QUESTIONS,
     ROUTES,
+    UTTERANCES,
     check_question,
     has_young_fever,
     load_classifier,
@@ -131,7 +132,7 @@ def test_no_text_raises(question):
 
 
 def test_no_utterance_kept_apart_is_trained_on():
-    trained = {row["text"] for name in ("chosen_on", "training") for row in read_jsonl(QUESTIONS / f"safety_{name}.jsonl")}
+    trained = {row["text"] for path in UTTERANCES for row in read_jsonl(path)}
     assert trained.isdisjoint(row["text"] for row in read_jsonl(QUESTIONS / "safety_held_out.jsonl"))
 
 

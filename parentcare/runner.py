@@ -74,10 +74,9 @@ def _follow(process, notebook: str, run: str, limit_seconds: float, show) -> tup
     """Return (the last cell that was begun, the output's last lines) when the process has ended or its time is up."""
     lines: queue.Queue = queue.Queue()
     threading.Thread(target=lambda: [*map(lines.put, process.stdout), lines.put(None)], daemon=True).start()
-    total, expected = (
-        len(manifest.read_json(manifest.notebook_path(notebook))["cells"]),
-        expected_seconds(notebook, run),
-    )
+    # papermill adds a cell with the parameters
+    total = len(manifest.read_json(manifest.notebook_path(notebook))["cells"]) + 1
+    expected = expected_seconds(notebook, run)
     started, cell, last = time.time(), 0, collections.deque(maxlen=12)
     try:
         while line := lines.get(timeout=max(0, started + limit_seconds - time.time())):

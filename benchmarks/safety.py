@@ -1,8 +1,9 @@
 """How often the safety check misses and how often it is wrong: python3 benchmarks/safety.py
 
 Writes benchmarks/results/safety.json: shares of safety_held_out.jsonl, which nobody who wrote code or training
-utterances had seen, and of the questions on the sample papers, which should all be let through. Only rates are
-printed and stored, never a text.
+utterances had seen (its first rates told that these had too few on doses and diagnoses, and more were written), and
+of the questions on the sample papers, which should all be let through. Only rates are printed and stored, never a
+text.
 """
 
 import collections
@@ -48,6 +49,8 @@ def main() -> None:
     questions = [row["question"] for row in read_jsonl(QUESTIONS / "retrieval.jsonl")]
     alarms = [find_route(question) is not None for question in questions if question not in trained]
     rows.append(rate_row("false alarms, questions on the sample papers, the half kept apart", alarms, 2, common))
+    later = [find_route(row["question"]) is not None for row in read_jsonl(QUESTIONS / "retrieval_later.jsonl")]
+    rows.append(rate_row("false alarms, questions on the sample papers, written later", later, 2, common))
     for row in rows:
         print(f"{row['setting']}: {row['value']} % ({row['count']} of {row['of']}; {row['low']} to {row['high']})")
     write_json(RESULTS, rows)

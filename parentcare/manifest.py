@@ -21,7 +21,7 @@ HOME = Path(os.environ.get("PARENTCARE_HOME", REPOSITORY)).resolve()
 OUTPUT_JSONL = HOME / "data" / "output.jsonl"
 STAMPED_PACKAGES = (
     "accelerate bitsandbytes bm25s datasets kiwipiepy kiwipiepy_model peft pypdfium2 python-hwpx "
-    "torch transformers trl unsloth unsloth_zoo"
+    "scikit-learn torch transformers trl unsloth unsloth_zoo"
 ).split()
 UNSTAMPED_PARAMETERS = {"RUN", "FRESH"}
 IMPORTED = re.compile(r"parentcare\.(\w+)")

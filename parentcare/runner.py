@@ -79,7 +79,7 @@ def _follow(process, notebook: str, run: str, limit_seconds: float, show) -> tup
     expected = expected_seconds(notebook, run)
     started, cell, last = time.time(), 0, collections.deque(maxlen=12)
     try:
-        while line := lines.get(timeout=max(0, started + limit_seconds - time.time())):
+        while line := lines.get(timeout=max(0, min(started + limit_seconds - time.time(), threading.TIMEOUT_MAX))):
             last.append(line.rstrip())
             took = time.time() - started
             if match := CELL.match(last[-1]):

@@ -86,7 +86,11 @@ def summarise_text(text: str, writer: Writer, whole_chars: int = 0) -> Iterator[
     if len(text) <= MAX_QUESTION_CHARS and (advice := check_question(text)):
         yield Answer(message=advice.message)
         return
-    read, pieces = writer.summarise(text)
+    try:
+        read, pieces = writer.summarise(text)
+    except WriterError as error:
+        yield Answer(message=str(error), writer=writer.label)
+        return
     summary = Answer(writer=writer.label, share_read=min(1.0, len(read) / max(whole_chars, len(text))))
     sentences = ((sentence, []) for sentence in cut_sentences(pieces))
     yield from add_claims(summary, sentences, lambda sentence, _: check_against(sentence, read))

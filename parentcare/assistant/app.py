@@ -173,6 +173,7 @@ def launch(page, host: str = "127.0.0.1", port: int = 7860, block: bool = True) 
         footer_links=[],
         max_file_size=MAX_FILE_SIZE,
         run_history=False,
+        ssr_mode=False,
         enable_monitoring=False,
     )
     return address

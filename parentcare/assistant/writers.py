@@ -93,8 +93,8 @@ def load_adapter(run: str, device: str, source: str = "") -> Writer:
     """
     adapter, record = adapters.find_adapter(source, run)
     tuned = record["notebooks"]["03_finetune"]
-    base, dtype = str(adapters.find_folder(tuned["base"])), loading.choose_dtype("auto", device)
-    model, tokenizer = generation.load_model(base, adapter, dtype), loading.load_tokenizer(str(adapter))
+    tokenizer, dtype = loading.load_tokenizer(str(adapter)), loading.choose_dtype("auto", device)
+    model = generation.load_model(str(adapters.find_folder(tuned["base"])), adapter, dtype)
     max_new_tokens = loading.RECIPE_SETTINGS["max_new_tokens"]
 
     def summarise(text: str) -> tuple[str, Iterable[str]]:

@@ -70,9 +70,9 @@ def harvest_catalogue(
     write_json(catalogue.with_suffix(".harvest.json"), progress)
     try:
         while not progress["complete"]:
-            page, progress["token"] = ask_page(client, progress)
+            page, token = ask_page(client, progress)
             apply_page(page, selection, rows, progress)
-            pages, progress["complete"] = pages + 1, not progress["token"]
+            pages, progress["token"], progress["complete"] = pages + 1, token, not token
             if pages % PAGES_BETWEEN_SAVES == 0:
                 save(catalogue, rows, progress)
                 print(f"page {pages:,}: {progress['counts']}, malformed: {len(progress['malformed']):,}", flush=True)
@@ -211,7 +211,7 @@ class PoliteClient(Sickle):
     def get_retry_after(self, http_response: requests.Response) -> float:
         """Return the seconds that Retry-After asks for, which Sickle cannot read where it is a date."""
         value = http_response.headers.get("Retry-After")
-        return Retry().parse_retry_after(value) if value else self.default_retry_after
+        return max(self.pause_seconds, Retry().parse_retry_after(value)) if value else self.default_retry_after
 
 
 def _texts(record: etree._Element, path: str) -> list[str]:

@@ -128,5 +128,7 @@ def _number_weight(text: str) -> float:
 
 
 def _weight(line: Line, body: float) -> float:
-    """Return how much a line looks like a main heading: by its number and its letters' size."""
-    return 1.0 + _number_weight(line.text) + (line.size > 1.06 * body)
+    """Return how much a line looks like a main heading: by its number, its letters' size and its place."""
+    off_middle = abs(line.left + line.right - line.column_left - line.column_right) / 2
+    is_centred = line.indent_em > 2 and off_middle < line.size
+    return 1.0 + _number_weight(line.text) + (line.size > 1.06 * body) + 0.5 * is_centred

@@ -1,12 +1,13 @@
 """A folder of papers read in processes of their own, so that no file can end or hang the run."""
 
 import collections
-import itertools
 import json
+import math
 import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -43,30 +44,44 @@ def read_papers(
     Readers, `processes` at a time (default: one per core), read each file within the limits; one that
     ends its reader costs only itself. Memory stays flat however many paths there are.
     """
-    processes = processes or os.cpu_count()
-    remaining, waiting = iter(paths), collections.deque()
+    paths, processes = list(paths), processes or os.cpu_count() or 1
+    size = max(1, min(FILES_PER_READER, math.ceil(len(paths) / processes)))
+    batches, waiting = (paths[i : i + size] for i in range(0, len(paths), size)), collections.deque()
+    running, stopped = set(), threading.Event()
     pool = ThreadPoolExecutor(processes)
     try:
-        while batch := list(itertools.islice(remaining, FILES_PER_READER)):
-            waiting.append(pool.submit(read_batch, batch, seconds, memory_mib))
+        for batch in batches:
+            waiting.append(pool.submit(read_batch, batch, (seconds, memory_mib), running, stopped))
             if len(waiting) > 2 * processes:
                 yield from waiting.popleft().result()
         while waiting:
             yield from waiting.popleft().result()
     finally:
+        # where the caller stops early, no reader is waited for
+        stopped.set()
+        for process in list(running):
+            process.kill()
         pool.shutdown(cancel_futures=True)
 
 
-def read_batch(paths: list[Path], seconds: float, memory_mib: int) -> list[dict]:
-    """Return what `readers.read_paper` returns, or {"reason"}, for each path, from a new reader after each death."""
+def read_batch(paths: list[Path], limits: tuple[float, int], running: set, stopped: threading.Event) -> list[dict]:
+    """Return what `readers.read_paper` returns, or {"reason"}, for each path, from a new reader after each death.
+
+    `limits` are seconds and MiB. The reader is in `running`, to be killed; once `stopped`, no other is begun.
+    """
     answers: list[dict] = []
-    while len(answers) < len(paths):
-        command = [*READER, str(seconds), str(memory_mib), *map(str, paths[len(answers) :])]
-        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=False)
-        answers += map(json.loads, done.stdout.splitlines())
+    while len(answers) < len(paths) and not stopped.is_set():
+        command = [*READER, *map(str, limits), *map(str, paths[len(answers) :])]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+            running.add(process)
+            if stopped.is_set():
+                process.kill()
+            # one that is killed leaves half a line
+            answers += map(json.loads, process.stdout.read().split(b"\n")[:-1])
+        running.discard(process)
         if len(answers) < len(paths):
-            answers.append({"reason": describe_death(done.returncode, seconds, memory_mib)})
-    return [{"path": str(path), **answer} for path, answer in zip(paths, answers, strict=True)]
+            answers.append({"reason": describe_death(process.returncode, *limits)})
+    return [{"path": str(path), **answer} for path, answer in zip(paths, answers, strict=False)]
 
 
 def describe_death(code: int, seconds: float, memory_mib: int) -> str:

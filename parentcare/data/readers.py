@@ -221,6 +221,7 @@ def read_hwp(path: Path) -> dict:
 
 def main(seconds: float, memory_mib: int, paths: list[str]) -> None:
     """Print a line of JSON for each path, the paper or {"reason"}; a file that takes too long ends the process."""
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)  # one that is ignored is inherited
     resource.setrlimit(resource.RLIMIT_AS, (memory_mib * 2**20, memory_mib * 2**20))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     for path in paths:

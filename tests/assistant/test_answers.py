@@ -4,7 +4,7 @@ import pytest
 
 from parentcare.assistant import answers
 from parentcare.assistant.answers import answer_question, format_answer, format_summary, summarise_text
-from parentcare.assistant.writers import Writer, connect_server, extraction
+from parentcare.assistant.writers import Writer, WriterError, connect_server, extraction
 from parentcare.manifest import REPOSITORY
 from tests.assistant.fake_server import serve
 
@@ -146,3 +146,11 @@ def test_a_document_of_too_many_pages_is_refused(monkeypatch):
 def test_a_lone_surrogate_does_not_reach_the_page(small_index):
     answer = last(answer_question("타이어 \ud800 가격", small_index, extraction()))
     assert format_answer(answer).encode("utf-8")
+
+
+def test_a_writer_that_cannot_summarise_says_so_in_the_answer():
+    def fail(text):
+        raise WriterError("모델이 없습니다")
+
+    [summary] = summarise_text("유아의 또래 관계를 다룬 글입니다.", Writer("시험", fail, fail))
+    assert summary.message == "모델이 없습니다" and summary.writer == "시험"

@@ -122,6 +122,11 @@ def test_nothing_to_hear_gives_no_advice(question):
     assert check_question(question) is None
 
 
+def test_broken_characters_hide_no_emergency_and_the_kind_is_a_plain_word():
+    advice = check_question("\ud800아이가 갑자기 숨을 안 쉬어요")
+    assert repr(advice.kind) == "'119'"
+
+
 def test_an_emergency_is_heard_at_the_end_of_a_long_text():
     assert kind_of("오늘은 비가 왔습니다. " * 500 + "아이가 갑자기 숨을 안 쉬어요") == "119"
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from sickle import Sickle
 
+from parentcare.data import harvest
 from parentcare.data.harvest import HarvestError, Selection, harvest_catalogue
 from parentcare.data.records import read_jsonl
 from tests.data.oai_server import FORMATS, ROOT, SETS, Item, OaiServer, article
@@ -198,3 +199,20 @@ def test_a_catalogue_of_another_selection_is_left_alone(catalogue):
         with pytest.raises(ValueError, match=r"catalogue.jsonl was harvested from .*expected .*'법학'.*move it away"):
             run(server, catalogue, journals=["법학"])
     assert catalogue.read_bytes() == before
+
+
+def test_a_page_that_cannot_be_taken_is_asked_for_again(catalogue, monkeypatch):
+    items = [article(n, "2026-03-01") for n in range(1, 21)]
+    taken = harvest.apply_page
+
+    def break_off(page, selection, rows, progress):
+        if rows:
+            raise HarvestError("no record of a page is as expected")
+        taken(page, selection, rows, progress)
+
+    with OaiServer(items) as server:
+        monkeypatch.setattr(harvest, "apply_page", break_off)
+        with pytest.raises(HarvestError):
+            run(server, catalogue)
+        monkeypatch.setattr(harvest, "apply_page", taken)
+        assert run(server, catalogue)["rows"] == len(read_jsonl(catalogue)) == 20

@@ -3,7 +3,7 @@
 import pytest
 
 from parentcare.data.headings import find_headings, heading_name, heaviest_chain
-from parentcare.data.layout import Line
+from parentcare.data.layout import Line, place_lines
 
 
 @pytest.mark.parametrize(
@@ -98,3 +98,19 @@ def test_a_numbered_summary_closes_a_paper_and_one_inside_ends_nothing():
 def test_headings_behind_the_references_do_not_count():
     lines = page("Ⅰ. 서론", "Ⅱ. 결과", "Ⅲ. 논의", "참고문헌", "Abstract", "결론")
     assert find_headings(lines) == {0: "서론", 1: "결과", 2: "논의", 3: "참고문헌", 4: "abstract"}
+
+
+def test_a_heading_in_the_middle_wins_over_the_same_word_at_the_edge():
+    prose, rows = "본 연구는 유아의 또래 상호작용과 사회적 유능감의 관계를 살펴보고자 하였으며 이를 위하여", []
+    for heading, left, after in (
+        ("서론", 290, 8),
+        ("결과", 60, 6),
+        ("연구방법", 280, 8),
+        ("결과", 290, 8),
+        ("논의", 290, 5),
+    ):
+        rows.append((heading, left, 600 - left if left > 60 else 80))
+        rows += [(prose, 60, 540)] * after
+    boxes = [[left, 800 - 16 * i, right, 10.0] for i, (_, left, right) in enumerate(rows)]
+    lines = place_lines({"pages": ["\n".join(text for text, _, _ in rows)], "boxes": [boxes]})
+    assert list(find_headings(lines).values()) == ["서론", "연구방법", "결과", "논의"]

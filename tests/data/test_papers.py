@@ -5,11 +5,13 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 import zlib
 
 import pytest
 
+from parentcare.data import papers
 from parentcare.data.papers import FILES_PER_READER, READER, describe_death, find_papers, read_papers
 from parentcare.manifest import REPOSITORY
 from tests.data.printing import SAMPLES, filler, print_pdf
@@ -107,3 +109,19 @@ def test_reading_does_not_depend_on_the_working_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert "pages" in next(read_papers(["a.pdf"], 1))
     assert path.exists()
+
+
+def test_half_a_line_of_a_reader_that_was_killed_costs_one_file(monkeypatch):
+    script = "import os, sys; print('{\"pages\": [\"', end='', flush=True); os.kill(os.getpid(), 9)"
+    monkeypatch.setattr(papers, "READER", [sys.executable, "-c", script])
+    assert ["SIGKILL" in found["reason"] for found in read_papers([GOOD, GOOD], 1)] == [True, True]
+
+
+def test_a_caller_that_stops_early_waits_for_no_reader(tmp_path):
+    os.mkfifo(tmp_path / "waits.pdf")
+    reading = read_papers([GOOD, tmp_path / "waits.pdf"], 2, seconds=600)
+    assert "pages" in next(reading)
+    closing = threading.Thread(target=reading.close, daemon=True)
+    closing.start()
+    closing.join(60)
+    assert not closing.is_alive()

@@ -29,7 +29,6 @@ RESULTS = REPOSITORY / "benchmarks" / "results" / "finetune_h200.json"
 STEPS, EVAL_STEPS, KILLED_AFTER_STEP = 40, 10, 22
 RECIPE = {"MAX_STEPS": STEPS, "EVAL_STEPS": EVAL_STEPS, "MAX_NEW_TOKENS": 16}
 PRECISION = {"bf16": "bf16", "killed": "bf16", "fp16": "fp16", "fit": "bf16"}
-# The step after a validation also pays for the checkpoint, so a block begins when that step is logged.
 # Where the seconds before the first step go: what the source of a cell has → what the cell does.
 CELLS = {
     "from unsloth import": "imports",
@@ -42,6 +41,7 @@ CELLS = {
     "probe_plan(": "probe",
     "trainer = SFTTrainer(": "trainer",
 }
+# The step after a validation also pays for the checkpoint, so a block begins when that step is logged.
 BLOCKS = [(first + 1, first + EVAL_STEPS) for first in range(EVAL_STEPS, STEPS, EVAL_STEPS)]
 
 

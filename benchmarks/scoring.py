@@ -11,7 +11,7 @@ import time
 from result_rows import CPU, provenance
 
 from parentcare.data.records import read_jsonl
-from parentcare.evaluation import baselines, report
+from parentcare.evaluation import baselines, comparison, report
 from parentcare.manifest import REPOSITORY, write_json
 
 RESULTS = REPOSITORY / "benchmarks" / "results" / "scoring.json"
@@ -30,7 +30,8 @@ def main() -> None:
     started = time.time()
     scores = report.score_systems(answers, records)
     scored = time.time()
-    report.compare_scores(scores, {}, [("lead-3", "others")], [record["paper_id"] for record in records])
+    papers = [record["paper_id"] for record in records]
+    report.compare_scores(scores, {}, [("lead-3", "others")], papers, comparison.DRAWS)
     packages = ["kiwipiepy", "rouge-score", "sacrebleu", "numpy"]
     common = {"unit": "s", "repeats": 1} | provenance(f"{CPU}, two cores", packages)
     rows = [

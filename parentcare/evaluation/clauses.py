@@ -21,6 +21,7 @@ _ENDINGS = frozenset(
 )
 # a bracket goes with the clause before it
 _CLAUSE_REST = re.compile(r"(?:\s*\([^)]*\))?,?\s*")
+_BRACKETS = re.compile(r"\([^)]*\)")
 
 
 class Clause(NamedTuple):
@@ -63,9 +64,12 @@ def _read_sentence(text: str, tokens: list) -> Sentence:
     quantities = find_quantities(text)
     words = [(t.form, t.start) for t in tokens if t.tag.startswith(_CONTENT) and t.form not in _EMPTY]
     words += [(f"#{abs(quantity.value):g}", quantity.start) for quantity in quantities]
+    # what stands in brackets is not what the clause claims, and ends none
+    brackets = [match.span() for match in _BRACKETS.finditer(text)]
+    outside = [token for token in tokens if not any(start <= token.start < end for start, end in brackets)]
     clauses = []
-    for start, end in itertools.pairwise([0, *_clause_ends(tokens, text)]):
-        inside = [token for token in tokens if start <= token.start < end]
+    for start, end in itertools.pairwise([0, *_clause_ends(outside, text)]):
+        inside = [token for token in outside if start <= token.start < end]
         clauses.append(Clause(text[start:end], inside, {word for word, at in words if start <= at < end}))
     return Sentence(text, clauses, words, quantities)
 

@@ -33,7 +33,9 @@ def stronger_base(scores: dict[str, list[dict]], names: list[str]) -> str:
     return max(names, key=lambda name: statistics.fmean(row["rougeL"] for row in scores[name]))
 
 
-def compare_scores(scores: dict[str, list[dict]], losses: dict[str, list[float]], pairs: list, papers: list) -> list:
+def compare_scores(
+    scores: dict[str, list[dict]], losses: dict[str, list[float]], pairs: list, papers: list, draws: int
+) -> list[dict]:
     """Return one comparison for each (candidate, baseline) pair and score, loss first.
 
     Losses are compared where both systems have one: nats a response token, less is better.
@@ -41,11 +43,11 @@ def compare_scores(scores: dict[str, list[dict]], losses: dict[str, list[float]]
     rows = []
     for candidate, baseline in pairs:
         if candidate in losses and baseline in losses:
-            result = comparison.compare_systems(losses[candidate], losses[baseline], papers, higher_is_better=False)
+            result = comparison.compare_systems(losses[candidate], losses[baseline], papers, False, draws=draws)
             rows.append({"score": "loss", "candidate_system": candidate, "baseline_system": baseline, **result})
         for name in ("rougeL", "chrf"):
             one, other = ([row[name] for row in scores[system]] for system in (candidate, baseline))
-            result = comparison.compare_systems(one, other, papers)
+            result = comparison.compare_systems(one, other, papers, draws=draws)
             rows.append({"score": name, "candidate_system": candidate, "baseline_system": baseline, **result})
     return rows
 

@@ -154,7 +154,7 @@ def make_plan(recipe: dict, model, lengths: list[int], lora_r: int, seed: int) -
     the tokens of each row. Raises MemoryError that says what would fit where nothing does.
     """
     batch, accumulation = recipe["per_device_train_batch_size"], recipe["gradient_accumulation_steps"]
-    if batch * accumulation % ranks():
+    if batch * accumulation % ranks() or (accumulation % ranks() and not recipe["fit_to_card"]):
         raise ValueError(f"{batch}×{accumulation} sequences a step cannot be shared by {ranks()} GPUs evenly")
     card = measure_card(model, count_adapter_weights(model.config, lora_r))
     on_cpu = card["device"] == "cpu"

@@ -111,7 +111,7 @@ def fit_text(text: str, tokenizer, max_prompt_tokens: int, prompt: list[int] | N
                 "raise MAX_SEQ_LENGTH or lower MAX_NEW_TOKENS"
             )
         # tokens per character of what is left, a little pessimistic, always at least one character less
-        end = min(len(kept) - 1, len(kept) - int(over * len(kept) / (2 * len(prompt))))
+        end = max(0, min(len(kept) - 1, len(kept) - int(over * len(kept) / (2 * len(prompt)))))
         kept = text[: _last_boundary(text, end)]
         prompt = encode(tokenizer, build_prompt(kept))
     return kept, prompt

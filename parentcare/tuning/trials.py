@@ -12,11 +12,13 @@ from optuna.trial import FrozenTrial
 
 from parentcare.data.records import read_jsonl
 from parentcare.evaluation import comparison, metrics, systems
-from parentcare.manifest import notebook_parameters, read_run, run_folder, sha256, write_atomically, write_json
+from parentcare.manifest import read_run, run_folder, sha256, write_atomically, write_json
 from parentcare.model import adapters, generation, loading
 from parentcare.runner import execute
 from parentcare.tuning.search import begun_trials, complete_trials, take_lock, trial_run
 
+# the defaults of optional/tune, once more: the notebook on disk may be the user's own
+BUDGET = {"trials": 20, "steps": 0, "eval_steps": 10, "seeds": 3, "max_new_tokens": 256}
 DEMO_BUDGET = {"trials": 4, "steps": 10, "eval_steps": 5, "seeds": 2, "max_new_tokens": 64}
 TRIAL_LIMIT_SECONDS = 24 * 3600
 # a kernel looks every second whether its papermill is gone, and may write a checkpoint until then
@@ -25,10 +27,7 @@ KERNEL_END_SECONDS = 3.0
 
 def settle_budget(budget: dict, demo: bool) -> dict:
     """Return what is used of the budget: on the demo, its own number for what was left at the notebook's default."""
-    if not demo:
-        return budget
-    left = notebook_parameters("optional/tune")
-    return {name: DEMO_BUDGET[name] if budget[name] == left[name.upper()] else budget[name] for name in budget}
+    return {name: DEMO_BUDGET[name] if demo and value == BUDGET[name] else value for name, value in budget.items()}
 
 
 def read_recipe(run: str, used: dict) -> dict:

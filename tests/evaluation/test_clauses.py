@@ -1,6 +1,7 @@
 import pytest
 
 from parentcare.evaluation.clauses import find_swaps, read
+from parentcare.evaluation.directions import find_reversals
 
 
 def clauses(text: str) -> list[str]:
@@ -14,6 +15,16 @@ def test_a_bracket_stays_with_the_clause_before_it():
         "어머니가 온정적이면 적었으나",
         "여아는 같지 않았다.",
     ]
+
+
+def test_what_stands_in_brackets_ends_no_clause_and_is_no_claim_of_it():
+    text = "점수는 높았으나(집단은 낮았고 연령은 낮았으며 점수 3.5점) 차이가 있었다."
+    assert clauses(text) == ["점수는 높았으나(집단은 낮았고 연령은 낮았으며 점수 3.5점)", "차이가 있었다."]
+    summary, paper = (
+        "어휘력은 책읽기 집단이 더 높았다.",
+        "어휘력은 책읽기 집단이 더 높았으나(읽지 않은 집단은 낮았고 3.5점) 같아졌다.",
+    )
+    assert find_reversals(read(summary), read(paper)) == []
 
 
 def test_an_auxiliary_does_not_end_a_clause():

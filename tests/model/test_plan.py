@@ -79,6 +79,9 @@ def test_two_gpus_share_the_eight_sequences(monkeypatch):
     monkeypatch.setenv("WORLD_SIZE", "3")
     with pytest.raises(ValueError, match="cannot be shared by 3 GPUs"):
         make_plan(monkeypatch, 139.0)
+    monkeypatch.setenv("WORLD_SIZE", "8")
+    with pytest.raises(ValueError, match="2×4 sequences a step cannot be shared by 8 GPUs"):
+        make_plan(monkeypatch, 139.0, recipe=RECIPE | {"fit_to_card": False})
 
 
 @given(st.lists(st.integers(1, 4096), min_size=1, max_size=60), st.sampled_from(plan.list_shapes(8)), st.booleans())

@@ -90,6 +90,8 @@ def test_a_text_without_sentence_ends_is_cut_at_a_space(tokenizer):
 def test_a_limit_that_the_prompt_itself_exceeds_is_an_error(tokenizer):
     with pytest.raises(ValueError, match=r"the prompt without any text has .* raise MAX_SEQ_LENGTH"):
         fit_text("글이다. 또 글이다.", tokenizer, 10)
+    with pytest.raises(ValueError, match="the prompt without any text has"):
+        fit_text("글이다. 또 글이다. " * 100, tokenizer, -300)
 
 
 def test_a_summary_that_alone_does_not_fit_is_rejected_with_its_token_count(tokenizer):

@@ -8,6 +8,7 @@ import pytest
 from parentcare import figures, manifest
 from parentcare.evaluation import comparison
 from parentcare.tuning import search, trials
+from parentcare.tuning.trials import BUDGET
 from tests.tuning.worker import RECIPE, SEED, SPACE
 
 SECTION = {
@@ -16,7 +17,6 @@ SECTION = {
     "demo": True,
     "validation_loss": {"tuned": 5.5},
 }
-BUDGET = {"trials": 20, "steps": 0, "eval_steps": 10, "seeds": 3, "max_new_tokens": 256}
 
 
 @pytest.fixture
@@ -66,6 +66,8 @@ def run_trials(study: optuna.Study, count: int) -> None:
 
 
 def test_the_demo_takes_its_own_budget_only_for_what_was_left_alone():
+    written = manifest.notebook_parameters("optional/tune")
+    assert {name: written[name.upper()] for name in BUDGET} == BUDGET
     assert trials.settle_budget(BUDGET, demo=False) == BUDGET
     assert trials.settle_budget(BUDGET | {"trials": 6}, demo=True) == trials.DEMO_BUDGET | {"trials": 6}
 

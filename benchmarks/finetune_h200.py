@@ -24,6 +24,7 @@ from pathlib import Path
 from result_rows import replace_rows
 
 from parentcare.manifest import REPOSITORY, current_commit, notebook_path, read_json, write_json
+from parentcare.model.plan import taken_shape
 
 RESULTS = REPOSITORY / "benchmarks" / "results" / "finetune_h200.json"
 STEPS, EVAL_STEPS, KILLED_AFTER_STEP = 40, 10, 22
@@ -168,10 +169,7 @@ def report(work: Path, commit: str) -> list[dict]:
     for name in (name for name in PRECISION if (run_folder(work, name) / "run.json").exists()):
         section = read_json(run_folder(work, name) / "run.json")["notebooks"]["03_finetune"]
         killed_at = read_json(run_folder(work, name) / "timings.json")["killed_at"]
-        plan = section["plan"]
-        shape = f"{plan['per_device_train_batch_size']}×{plan['gradient_accumulation_steps']}"
-        checkpointing = "with" if plan["gradient_checkpointing"] else "without"
-        setting = f"03, Qwen2.5-7B NF4, {PRECISION[name]}, {shape} {checkpointing} checkpointing"
+        setting = f"03, Qwen2.5-7B NF4, {PRECISION[name]}, {taken_shape(section['plan'])}"
         setting += f", killed at step {killed_at} and resumed" if killed_at else ""
         common = {"device": section["device"], "versions": section["stamp"]["versions"]}
         common |= {"commit": commit, "date": section["finished"][:10]}

@@ -104,9 +104,8 @@ def timed(seconds: dict[str, float], step: str, function, argument):
 
 
 def result(setting: str, value: float, unit: str, n: int) -> dict:
-    """Return one line of records_at_scale.json."""
-    common = provenance(f"{CPU}, one core", ["datasketch", "numpy"])
-    return {"setting": setting, "value": value, "unit": unit, "n": n} | common
+    """Return the numbers of one line of records_at_scale.json."""
+    return {"setting": setting, "value": value, "unit": unit, "n": n}
 
 
 def main() -> None:
@@ -115,12 +114,13 @@ def main() -> None:
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="numbers of records")
     options = parser.parse_args()
     sentences = sorted({s for record in read_jsonl(SOURCE) for s in split_sentences(record["text"])})
+    common = provenance(f"{CPU}, one core", ["datasketch", "numpy"])
     # ascending, because the peak memory of a process never falls
     for count in sorted(options.sizes):
         results = measure(count, sentences)
         for found in results:
             print(f"{found['setting']:70} {found['value']:10,.2f} {found['unit']} (n={found['n']:,})", flush=True)
-        replace_rows(RESULTS, results)
+        replace_rows(RESULTS, [found | common for found in results])
 
 
 if __name__ == "__main__":

@@ -10,10 +10,8 @@ How fast it is: retrieval_at_scale.py.
 """
 
 import collections
-import datetime
 import hashlib
 import itertools
-import platform
 import sys
 import tempfile
 from importlib import metadata
@@ -25,7 +23,7 @@ import bm25s
 import ir_measures
 import numpy as np
 from ir_measures import RR, R, nDCG
-from result_rows import replace_rows
+from result_rows import CPU, provenance, replace_rows
 from scipy import stats
 
 from parentcare.assistant.index import (
@@ -42,7 +40,7 @@ from parentcare.assistant.words import read_question
 from parentcare.data.pairing import split_sentences
 from parentcare.data.records import read_jsonl
 from parentcare.evaluation.faithfulness import count_rate
-from parentcare.manifest import REPOSITORY, current_commit
+from parentcare.manifest import REPOSITORY
 
 DATA = REPOSITORY / "data"
 RESULTS = REPOSITORY / "benchmarks" / "results" / "retrieval.json"
@@ -212,7 +210,7 @@ def installed(package: str) -> bool:
 
 
 def result(setting: str, value: float, unit: str, n: int, interval: tuple[float, float] | None = None) -> dict:
-    """Return one line of retrieval.json; `low` and `high` are the ends of a 95 % interval."""
+    """Return the numbers of one line of retrieval.json; `low` and `high` are the ends of a 95 % interval."""
     ends = {"low": round(float(interval[0]), 1), "high": round(float(interval[1]), 1)} if interval else {}
     return {
         "setting": setting,
@@ -220,10 +218,6 @@ def result(setting: str, value: float, unit: str, n: int, interval: tuple[float,
         "unit": unit,
         "n": n,
         **ends,
-        "device": f"CPU, {platform.machine()}, two cores",
-        "versions": {name: metadata.version(name) for name in VERSIONED if installed(name)},
-        "commit": current_commit(),
-        "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
     }
 
 
@@ -232,7 +226,8 @@ def save(rows: list[dict]) -> None:
     for row in rows:
         interval = f"{row['low']}-{row['high']}" if "low" in row else ""
         print(f"{row['setting']:90} {row['value']:9} {row['unit']:3} {interval:12} n={row['n']}")
-    replace_rows(RESULTS, rows)
+    common = provenance(f"{CPU}, two cores", [name for name in VERSIONED if installed(name)])
+    replace_rows(RESULTS, [row | common for row in rows])
 
 
 def main() -> None:

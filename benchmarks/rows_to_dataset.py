@@ -7,7 +7,6 @@ the same prompts and summaries in the same batches. To repeat it, run notebook 0
 """
 
 import argparse
-import datetime
 import itertools
 import json
 import resource
@@ -15,10 +14,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from importlib import metadata
 from pathlib import Path
 
-from parentcare.manifest import REPOSITORY, current_commit, write_json
+from result_rows import CPU, provenance
+
+from parentcare.manifest import REPOSITORY, write_json
 
 RESULTS = REPOSITORY / "benchmarks" / "results" / "rows_to_dataset.json"
 ROWS, LIMIT = (100, 1_000, 10_000, 100_000), 2048
@@ -61,9 +61,7 @@ def main() -> None:
     if arguments.rows:
         print("RESULT " + json.dumps(measure(arguments.tokenizer, arguments.part, arguments.rows)))
         return
-    versions = {name: metadata.version(name) for name in ("tokenizers", "transformers", "datasets")}
-    common = {"device": "CPU, 2 cores", "versions": versions, "commit": current_commit()}
-    common |= {"date": datetime.date.today().isoformat(), "repeats": 1}
+    common = {"repeats": 1} | provenance(f"{CPU}, two cores", ["tokenizers", "transformers", "datasets"])
     results = []
     for rows in ROWS:
         command = [sys.executable, __file__, *sys.argv[1:], "--rows", str(rows)]

@@ -36,7 +36,6 @@ CAPS = [
     (None, 1024),
     (10, 1024),
     (16, 2048),
-    (24, 2048),
     (48, 2048),
     (None, 4096),
     (48, 4096),
@@ -67,6 +66,8 @@ def describe(case: Case, found: dict, common: dict) -> dict:
         "max": round(max(speeds)),
         "blocks": [round(speed) for speed in speeds],
         "tokens_per_step": round(found["tokens_per_step"]),
+        "first_gradient_norm": round(found["first_gradient_norm"], 6),
+        "attention": found["attention"],
     }
     if "plan" in found:
         plan = found["plan"]
@@ -81,7 +82,7 @@ def run_cases(cases: list[Case], words: list[str]):
     gpus = max(case.gpus for case in cases)
     torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={gpus}"] if gpus > 1 else []
     command = [sys.executable, *torchrun, str(WORKER), *words, "--cases", json.dumps(cases)]
-    visible = os.environ | {"CUDA_VISIBLE_DEVICES": ",".join(map(str, range(max(1, gpus))))}
+    visible = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, range(max(1, gpus))))} | os.environ
     with tempfile.TemporaryFile("w+") as errors:
         process = subprocess.Popen(command, env=visible, stdout=subprocess.PIPE, stderr=errors, text=True)
         for line in process.stdout:

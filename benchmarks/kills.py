@@ -30,7 +30,7 @@ from parentcare.runner import QUIET_ENVIRONMENT
 RESULTS = REPOSITORY / "benchmarks" / "results"
 ROWS = {"train": 200, "validation": 16}
 CPU_SETTINGS = {"MAX_STEPS": 30, "EVAL_STEPS": 3, "MAX_NEW_TOKENS": 8, "CHECK_RELOAD": False}
-GPU_SETTINGS = CPU_SETTINGS | {"MAX_STEPS": 40, "EVAL_STEPS": 10}
+GPU_SETTINGS = CPU_SETTINGS | {"EVAL_STEPS": 6}
 KINDS = ("training", "checkpoint", "training", "anywhere")
 NOTEBOOK = "from parentcare.runner import execute; execute('03_finetune', {run!r}, {settings!r}, 1800)"
 CELLS = "from kills import run_cells; run_cells({settings!r}, {cap_gib!r})"

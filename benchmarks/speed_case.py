@@ -98,7 +98,7 @@ def arguments_of(case: Case, batch: int, accumulation: int, checkpointing):
         bf16=case.precision == "bf16",
         fp16=case.precision == "fp16",
         packing=False,
-        logging_strategy="steps" if case.gpus else "no",
+        logging_strategy="steps",
         logging_steps=1,
         train_sampling_strategy="batch_rebalance" if case.gpus else "random",
         ddp_find_unused_parameters=False,
@@ -124,6 +124,15 @@ def attach_lora(case: Case, model, checkpointing):
         model, use_gradient_checkpointing=checkpointing, random_state=3407, max_seq_length=case.limit, **common
     )
     return model, {}
+
+
+def attention_of(case: Case) -> str:
+    """Return what computes attention over the sequences of a micro-batch: with torch < 2.12 xformers or each alone."""
+    if case.setting.startswith("trl"):
+        return "sdpa, padded"
+    from unsloth.utils.attention_dispatch import select_attention_backend
+
+    return select_attention_backend(use_varlen=True)
 
 
 def plan_ours(case: Case, model, rows: list[dict]) -> dict:
@@ -184,7 +193,7 @@ def run(case: Case, model, tokenizer, part: Path) -> tuple:
 
 
 def train(case, model, tokenizer, settings, rows, planned, extra) -> dict:
-    """Return speeds, peak memory and the plan beside what happened, after training."""
+    """Return speeds, peak memory, losses, the first step's gradient norm, and the plan beside what happened."""
     import torch
     from datasets import Dataset
     from trl import SFTTrainer
@@ -210,12 +219,16 @@ def train(case, model, tokenizer, settings, rows, planned, extra) -> dict:
     ranks = settings.world_size
     speeds = [ranks * sum(s["tokens"] for s in part) / sum(s["seconds"] for s in part) for part in timed]
     kept = clock.steps[left_out:]
+    logged = [row for row in trainer.state.log_history if "loss" in row]
     found = {
+        "attention": attention_of(case),
         "speeds": speeds,
         "peak_gib": max(s["peak_gib"] for s in kept),
         "reserved_gib": torch.cuda.max_memory_reserved() / 2**30,
         "tokens_per_step": ranks * sum(s["tokens"] for s in kept) / len(kept),
-        "losses": [row["loss"] for row in trainer.state.log_history if "loss" in row],
+        "losses": [row["loss"] for row in logged],
+        # before any update: shapes that compute the same step have the same norm
+        "first_gradient_norm": logged[0]["grad_norm"],
     }
     if planned:
         seconds = sum(s["seconds"] for s in kept) / len(kept)

@@ -148,13 +148,15 @@ def plan_ours(case: Case, model, rows: list[dict]) -> dict:
 
 def measure(cases: list[Case], base: str, part: Path) -> None:
     """Print a line of results for each case: one base, loaded for the longest limit."""
+    longest = max(cases, key=lambda case: case.limit)
+    if not longest.setting.startswith("trl"):
+        import unsloth  # noqa: F401  it sets how memory is allocated, which counts only before CUDA's first use
     import torch
 
     if "RANK" in os.environ:
         from accelerate import PartialState
 
         PartialState()  # each rank takes its own GPU
-    longest = max(cases, key=lambda case: case.limit)
     if len(cases) == 1:
         cap_memory(longest)
     model, tokenizer = load(longest, base)

@@ -19,12 +19,12 @@ def prepare(use_drive: bool, extra: str = "") -> None:
 
     `extra` names the packages of pyproject.toml that this notebook needs beside the others.
     """
-    from parentcare.environment import ROOT, read_extras, requirement_lines
+    from parentcare.environment import ROOT, read_extras, requirement_lines, unsloth_arguments
 
-    if not _is_installed("unsloth"):
+    if not _find_version("unsloth"):
         _pip([line for line in requirement_lines(keep_torch=True) if not line.startswith(COLABS_OWN)])
-        _pip(["--no-deps", "-r", str(ROOT / "requirements-unsloth.txt")])
-    missing = [line for line in read_extras().get(extra, []) if not _is_installed(line.split("==")[0])]
+        _pip(unsloth_arguments(_find_version("torch")))
+    missing = [line for line in read_extras().get(extra, []) if not _find_version(line.split("==")[0])]
     if missing:
         _pip(missing)
     if use_drive:
@@ -39,11 +39,12 @@ def prepare(use_drive: bool, extra: str = "") -> None:
             del sys.modules[name]
 
 
-def _is_installed(package: str) -> bool:
+def _find_version(package: str) -> str:
+    """Return the version that is installed, '' where none is."""
     try:
-        return bool(metadata.version(package))
+        return metadata.version(package)
     except metadata.PackageNotFoundError:
-        return False
+        return ""
 
 
 def _pip(arguments: list[str]) -> None:

@@ -14,6 +14,9 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 VENV = Path(os.environ.get("PARENTCARE_VENV", ROOT / ".venv"))
 NEEDED_GB = {"cpu": 4, "cuda": 20}
+# With torch 2.11 Unsloth calls attention for one sequence after the other unless xformers is there (a tenth of the
+# speed on an H200); newer ones do it at once by themselves. Its wheel is built for CUDA 12.
+XFORMERS = "xformers==0.0.35"
 
 
 def enter_environment(extras: list[str]) -> None:
@@ -46,14 +49,20 @@ def requirement_lines(keep_torch: bool) -> list[str]:
     return [line for line in lines if line and not (keep_torch and line.startswith("torch=="))]
 
 
-def machine_has_torch() -> bool:
-    """Return whether this Python has a torch in the range that sees a GPU, worth keeping."""
+def unsloth_arguments(kept_torch: str) -> list[str]:
+    """Return what pip takes to install unsloth beside the machine's own torch, for example '2.11.0+cu128', or ours."""
+    attention = [XFORMERS] if kept_torch.startswith("2.11.") and "+cu12" in kept_torch else []
+    return ["--no-deps", "-r", str(ROOT / "requirements-unsloth.txt"), *attention]
+
+
+def find_torch() -> str:
+    """Return the version of this Python's torch where it is in the range and sees a GPU, worth keeping, else ''."""
     probe = (
         "import torch; version = tuple(map(int, torch.__version__.split('.')[:2])); "
-        "print(torch.cuda.is_available(), (2, 11) <= version < (2, 15))"
+        "print(torch.__version__ if torch.cuda.is_available() and (2, 11) <= version < (2, 15) else '')"
     )
     found = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True)
-    return found.stdout.split() == ["True", "True"]
+    return found.stdout.strip()
 
 
 def _is_filled(extras: list[str]) -> bool:
@@ -81,20 +90,20 @@ def _check_machine() -> None:
 
 def _fill(python: Path, extras: list[str]) -> None:
     """Make the environment and install into it, step by step."""
-    keep_torch, before = machine_has_torch(), _made_from().get("extras", [])
+    kept_torch, before = find_torch(), _made_from().get("extras", [])
     if not python.exists():
-        flags = ["--system-site-packages"] if keep_torch else []
+        flags = ["--system-site-packages"] if kept_torch else []
         _step("making .venv", [sys.executable, "-m", "venv", *flags, str(VENV)])
-    if keep_torch:
-        print("keeping this machine's torch (>= 2.11, < 2.15), which sees the GPU")
+    if kept_torch:
+        print(f"keeping this machine's torch {kept_torch}, which sees the GPU")
     pip = [str(python), "-m", "pip", "install", "--disable-pip-version-check"]
-    lines = requirement_lines(keep_torch)
+    lines = requirement_lines(bool(kept_torch))
     torch = [line for line in lines if line.startswith("torch==")]
     # torch first and alone: any other package that needs it would take the newest CUDA build
     if torch:
         _step("installing torch (200 MB, or several GB with CUDA)", [*pip, *torch])
     _step("installing the workflow's packages", [*pip, *(line for line in lines if line not in torch)])
-    _step("installing unsloth", [*pip, "--no-deps", "-r", str(ROOT / "requirements-unsloth.txt")])
+    _step("installing unsloth", [*pip, *unsloth_arguments(kept_torch)])
     wanted = wanted_stamp(extras)
     wanted["extras"] = sorted({*wanted["extras"], *before})
     if wanted["extras"]:

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from parentcare import colab
+from parentcare import colab, environment
 
 
 @pytest.fixture
@@ -26,6 +26,14 @@ def test_colabs_own_torch_and_kernel_are_kept(installed):
     packages, unsloth = installed
     assert not any(line.startswith(("torch==", "jupyterlab", "ipykernel")) for line in packages)
     assert any(line.startswith("trl==") for line in packages) and unsloth[0] == "--no-deps"
+
+
+@pytest.mark.parametrize(
+    "torch, gets_xformers",
+    [("2.11.0+cu128", True), ("2.11.0+cu130", False), ("2.13.0+cu128", False), ("2.11.0", False), ("", False)],
+)
+def test_xformers_comes_only_where_it_loads_and_is_needed(torch, gets_xformers):
+    assert any(a.startswith("xformers==") for a in environment.unsloth_arguments(torch)) == gets_xformers
 
 
 def test_a_notebook_that_needs_more_gets_its_extra(installed):

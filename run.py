@@ -67,6 +67,8 @@ def parse_settings(settings: list[str], notebooks: list[str]) -> dict[str, dict]
     chosen: dict[str, dict] = {notebook: {} for notebook in notebooks}
     for setting in settings:
         name, equals, value = setting.partition("=")
+        if name in ("RUN", "FRESH"):
+            sys.exit(f"--set {setting}: use --{name.lower()}")
         owners = [notebook for notebook in notebooks if name in known[notebook]]
         if not owners or not equals:
             lists = "\n".join(f"  {notebook}: {', '.join(known[notebook])}" for notebook in notebooks)
@@ -85,13 +87,14 @@ def run_workflow(arguments: argparse.Namespace) -> None:
     from parentcare.runner import execute, print_summary, show_line
 
     notebooks = choose_notebooks(arguments)
-    overrides = parse_settings(arguments.settings, notebooks)
+    given = parse_settings(arguments.settings, notebooks)
     if arguments.demo:  # torch and unsloth leave a GPU alone
         os.environ.update(CUDA_VISIBLE_DEVICES="", UNSLOTH_FORCE_CPU="1")
     device = choose_device()
     run = name_run(arguments.run, device)
     limit = arguments.time_limit or TIME_LIMIT_MINUTES[device]
     print(f"run '{run}' on {'the CPU' if device == 'cpu' else 'the GPU'}: {', '.join(map(_number, notebooks))}")
+    overrides = settle_settings(run, given, arguments.fresh)
     started, ran = time.time(), []
     for notebook in notebooks:
         if arguments.fresh or not _is_done(notebook, run, overrides[notebook]):
@@ -101,16 +104,45 @@ def run_workflow(arguments: argparse.Namespace) -> None:
     print_summary(run, notebooks, ran, time.time() - started)
 
 
-def _is_done(notebook: str, run: str, overrides: dict) -> bool:
-    """Return whether the notebook's outputs stand, and say so. Raises SystemExit for a finished run that differs."""
-    from parentcare.manifest import check_current
+def settle_settings(run: str, given: dict[str, dict], fresh: bool) -> dict[str, dict]:
+    """Return notebook → overridden parameters: what this run was ever given by --set, the newest first, kept with it.
+
+    Raises SystemExit, before anything is changed, for a finished run that would be made differently.
+    """
+    from parentcare.manifest import read_run, run_folder, write_json
+
+    content = read_run(run)
+    before = content.get("set", {})
+    kept = before | {notebook: before.get(notebook, {}) | chosen for notebook, chosen in given.items()}
+    for notebook in given:
+        if remembered := kept[notebook].keys() - given[notebook].keys():
+            told = ", ".join(f"{name}={kept[notebook][name]}" for name in sorted(remembered))
+            print(f"{notebook}  with {told}, as this run was given before")
+        if not fresh:
+            _check_done(notebook, run, kept[notebook])
+    kept = {notebook: chosen for notebook, chosen in kept.items() if chosen}
+    if kept != before:
+        write_json(run_folder(run) / "run.json", content | {"set": kept})
+    return {notebook: kept.get(notebook, {}) for notebook in given}
+
+
+def _check_done(notebook: str, run: str, overrides: dict) -> tuple[str, list[str]]:
+    """Return `check_current`. Raises SystemExit where what a finished 03 was made from, or 03, would be made anew."""
+    from parentcare.manifest import check_current, read_run
 
     state, reasons = check_current(notebook, run, overrides)
-    if state == "stale" and notebook.startswith("03"):
+    finished = "03_finetune" in read_run(run)["notebooks"]
+    if state == "stale" and finished and notebook in MAIN_NOTEBOOKS[:3]:
         sys.exit(
-            f"run '{run}' is finished and was made differently: {'; '.join(reasons)}.\n"
+            f"run '{run}' is finished and was made differently: {_number(notebook)}: {'; '.join(reasons)}.\n"
             "It is not overwritten unasked: --fresh makes it again, --run NEW keeps it and makes another"
         )
+    return state, reasons
+
+
+def _is_done(notebook: str, run: str, overrides: dict) -> bool:
+    """Return whether the notebook's outputs stand, and say so. Raises SystemExit for a finished run that differs."""
+    state, reasons = _check_done(notebook, run, overrides)
     words = {
         "edited": f"kept: {', '.join(reasons)} changed by hand after it was written; --fresh makes it again",
         "current": "skipped: already done, nothing has changed",

@@ -66,9 +66,10 @@ def describe(case: Case, found: dict, common: dict) -> dict:
         "max": round(max(speeds)),
         "blocks": [round(speed) for speed in speeds],
         "tokens_per_step": round(found["tokens_per_step"]),
-        "first_gradient_norm": round(found["first_gradient_norm"], 6),
         "attention": found["attention"],
     }
+    if found["first_gradient_norm"] is not None:
+        row["first_gradient_norm"] = round(found["first_gradient_norm"], 6)
     if "plan" in found:
         plan = found["plan"]
         row["shape"] = str(taken_shape(plan))

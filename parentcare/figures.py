@@ -14,7 +14,7 @@ from parentcare.manifest import write_atomically
 BLUE, ORANGE, GREY = "#2a5d9f", "#d1661a", "#8a8f98"
 VERDICTS = {
     "better": "나음",
-    "worse": "못함",
+    "worse": "나쁨",
     "not distinguishable": "구별되지 않음",
     "too few papers to tell": "논문이 너무 적음",
 }

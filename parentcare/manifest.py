@@ -23,7 +23,7 @@ STAMPED_PACKAGES = (
     "accelerate bitsandbytes bm25s datasets kiwipiepy kiwipiepy_model peft pypdfium2 python-hwpx "
     "scikit-learn torch transformers trl unsloth unsloth_zoo"
 ).split()
-UNSTAMPED_PARAMETERS = {"RUN", "FRESH"}
+UNSTAMPED_PARAMETERS = {"RUN", "FRESH", "HARVEST_CONTACT"}
 IMPORTED = re.compile(r"parentcare\.(\w+)")
 _STARTED = time.time()
 
@@ -181,14 +181,17 @@ def read_settings(notebook: str, file: str) -> dict:
 
 
 def package_files(source: str) -> list[Path]:
-    """Return the files of what the source imports of parentcare, directly or through its folders, without figures."""
-    found, waiting, files = {"figures"}, IMPORTED.findall(source), []
+    """Return the files of what the source imports of parentcare, directly or through its folders.
+
+    Figures, and what only prepares Colab, change no result.
+    """
+    found, waiting, files = {"figures", "colab"}, IMPORTED.findall(source), []
     while waiting:
         name = waiting.pop()
         if name not in found:
             found.add(name)
             module = REPOSITORY / "parentcare" / name
-            inside = sorted(module.glob("*.py"))
+            inside = sorted([*module.glob("*.py"), *module.glob("*.jinja")])
             waiting += [name for path in inside for name in IMPORTED.findall(path.read_text(encoding="utf-8"))]
             files += inside or [module.with_suffix(".py")]
     return sorted(files)

@@ -24,6 +24,8 @@ def run_cells(notebook: str, parameters: dict) -> None:
     from accelerate import PartialState
     from accelerate.utils import broadcast_object_list
 
+    # Unsloth deals the sequences of a step so that every rank has about as many tokens; the step keeps its rows
+    os.environ["UNSLOTH_TOKEN_BALANCE"] = "1"
     rank = PartialState(cpu=not torch.cuda.is_available()).process_index
     if rank:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115  what is printed is the same on every rank

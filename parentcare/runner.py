@@ -61,7 +61,7 @@ def make_missing(path: Path, notebook: str, run: str, parameters: dict) -> Path:
     """Return `path`, after running the notebook that makes it where it is missing, as on a Colab machine of its own."""
     if not path.exists():
         print(f"{short_path(path)} is missing, so {notebook} is run first", flush=True)
-        execute(notebook, run, parameters | {"RUN": run}, 3600)
+        execute(notebook, run, parameters | {"RUN": run}, 24 * 3600)
     return path
 
 

@@ -21,6 +21,23 @@ def test_an_unknown_parameter_is_an_error_that_lists_the_known_ones(setting):
         run.parse_settings([setting], ["02_explore_data", "03_finetune"])
 
 
+@pytest.mark.parametrize("setting", ["RUN=other", "FRESH=True"])
+def test_what_has_an_option_of_its_own_is_no_setting(setting):
+    with pytest.raises(SystemExit, match=f"--{setting.partition('=')[0].lower()}"):
+        run.parse_settings([setting], ["02_explore_data", "03_finetune"])
+
+
+def test_a_run_keeps_what_it_was_given_and_the_newest_counts(tmp_path, monkeypatch):
+    monkeypatch.setattr(manifest, "HOME", tmp_path)
+    given = {"01_build_dataset": {"PAPERS_FOLDER": "mine"}, "02_explore_data": {}}
+    assert run.settle_settings("r", given, False) == given
+    later = run.settle_settings("r", {"01_build_dataset": {}, "03_finetune": {"SEED": 1}}, False)
+    assert later == {"01_build_dataset": {"PAPERS_FOLDER": "mine"}, "03_finetune": {"SEED": 1}}
+    newest = run.settle_settings("r", {"01_build_dataset": {"PAPERS_FOLDER": "other"}}, False)
+    assert newest == {"01_build_dataset": {"PAPERS_FOLDER": "other"}}
+    assert run.settle_settings("another", {"01_build_dataset": {}}, False) == {"01_build_dataset": {}}
+
+
 def test_from_starts_at_that_notebook_and_an_unknown_one_is_named():
     assert run.choose_notebooks(run.parse_arguments(["--from", "03"]))[0] == "03_finetune"
     with pytest.raises(SystemExit, match="--from 09"):
@@ -72,6 +89,13 @@ def test_a_finished_run_is_not_overwritten_by_other_settings(demo_home):
     done = run_py(demo_home, "--demo", "--set", "LEARNING_RATE=0.1", timeout=60)
     assert done.returncode != 0
     assert "LEARNING_RATE 0.0002 → 0.1" in done.stderr and "--fresh" in done.stderr and "--run NEW" in done.stderr
+
+
+def test_what_a_finished_run_was_made_from_is_not_made_anew_either(demo_home):
+    parts = {path: path.read_bytes() for path in (demo_home / "outputs" / "demo").glob("*.j*")}
+    done = run_py(demo_home, "--demo", "--set", "SEED=1", timeout=60)
+    assert done.returncode != 0 and "02: SEED 3407 → 1" in done.stderr and "--run NEW" in done.stderr
+    assert {path: path.read_bytes() for path in parts} == parts
 
 
 def test_an_output_changed_by_hand_is_kept_and_named(demo_home):

@@ -24,7 +24,7 @@ READ_SECONDS = 30
 RELEVANT = 0.6
 # the rules before the model miss some of those who need help, so every answer says where it is
 NOTICE = (
-    "생성형 인공지능(AI)이 만든 글입니다. 의료 조언이 아니며 진단이나 처방을 대신하지 않습니다. "
+    "인공지능(AI) 서비스가 낸 글입니다. 의료 조언이 아니며 진단이나 처방을 대신하지 않습니다. "
     "응급 119 · 아동학대 신고 112 · 자살예방 상담 109"
 )
 SYNTHETIC = "합성 표본 논문: 근거로 쓰지 마십시오"

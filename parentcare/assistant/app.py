@@ -134,8 +134,8 @@ def build_page(index: Index, writer: Writer, concurrency: int = 1):
             file = gradio.File(label="또는 논문 파일", elem_id="file", file_types=[".pdf", ".hwpx", ".hwp"])
             shorten = gradio.Button("요약하기", variant="primary", elem_id="summarise")
             summarised = _output(gradio, "summary")
-        gradio.on([question.submit, send.click], ask, question, answered, api_name="ask")
-        shorten.click(summarise, [text, file], summarised, api_name="summarise")
+        gradio.on([question.submit, send.click], ask, question, answered, api_name="ask", concurrency_id="writer")
+        shorten.click(summarise, [text, file], summarised, api_name="summarise", concurrency_id="writer")
     return page.queue(max_size=MAX_WAITING, default_concurrency_limit=concurrency)
 
 

@@ -43,7 +43,8 @@ def compare_scores(
     rows = []
     for candidate, baseline in pairs:
         if candidate in losses and baseline in losses:
-            result = comparison.compare_systems(losses[candidate], losses[baseline], papers, False, draws=draws)
+            one, other = losses[candidate], losses[baseline]
+            result = comparison.compare_systems(one, other, papers, higher_is_better=False, draws=draws)
             rows.append({"score": "loss", "candidate_system": candidate, "baseline_system": baseline, **result})
         for name in ("rougeL", "chrf"):
             one, other = ([row[name] for row in scores[system]] for system in (candidate, baseline))

@@ -17,6 +17,7 @@ from parentcare.model.prompts import TEMPLATE, build_prompt
 
 INDEX = "model.safetensors.index.json"
 SIXTEEN_BIT_DOWNLOAD_GB = 15.2
+EXPORTED_SECTIONS = ("02_explore_data", "03_finetune", "04_evaluate")
 # What changes the arithmetic of LoRA, and is merged wrongly by the plain formula.
 UNKNOWN = "use_dora lora_bias modules_to_save layer_replication fan_in_fan_out rank_pattern alpha_pattern".split()
 
@@ -32,8 +33,8 @@ def name_sixteen_bit_base(base: str) -> str:
 def whole_folder(folder: Path, record: dict) -> Iterator[Path]:
     """Yield a hidden folder that takes the place of `folder` once the block has ended without an error.
 
-    A kill leaves the old folder or none. `record` is the run's run.json, and goes along.
-    Raises FileExistsError where `folder` holds anything but an export of the same run.
+    A kill leaves the old folder or none. Of `record`, the run's run.json, the sections of data, training and evaluation
+    go along. Raises FileExistsError where `folder` holds anything but an export of the same run.
     """
     owner = read_json(folder / "run.json", {}).get("run")
     if folder.exists() and owner != record["run"]:
@@ -46,7 +47,9 @@ def whole_folder(folder: Path, record: dict) -> Iterator[Path]:
     beside.mkdir(parents=True)
     try:
         yield beside
-        write_json(beside / "run.json", record)
+        # not what was harvested, asked or given on a command line: an export may be published
+        told = {name: section for name, section in record["notebooks"].items() if name in EXPORTED_SECTIONS}
+        write_json(beside / "run.json", {"run": record["run"], "notebooks": told})
         shutil.rmtree(folder, ignore_errors=True)
         os.replace(beside, folder)
     finally:

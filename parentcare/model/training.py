@@ -60,12 +60,11 @@ def rows_of_step(step: int, row_count: int, args) -> list[int]:
     """Return the indices of the training rows of optimizer step `step`, counted from 1, whatever the shape.
 
     The trainer shuffles anew in each epoch, with data_seed plus the number of the epoch (accelerate's
-    SeedableRandomSampler), and where it balances lengths between ranks with transformers' own 42 for data_seed.
+    SeedableRandomSampler). With several ranks the last step of an epoch is filled up with its first rows.
     """
-    seed = 42 if args.train_sampling_strategy == "batch_rebalance" else args.data_seed
     sequences = args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size
     epoch, place = divmod(step - 1, math.ceil(row_count / sequences))
-    order = torch.randperm(row_count, generator=torch.Generator().manual_seed(seed + epoch)).tolist()
+    order = torch.randperm(row_count, generator=torch.Generator().manual_seed(args.data_seed + epoch)).tolist()
     return order[place * sequences : (place + 1) * sequences]
 
 

@@ -63,7 +63,7 @@ def train_trial(trial: optuna.Trial, recipe: dict) -> float:
             if "eval_loss" in row and row["step"] not in seen:
                 seen.add(row["step"])
                 trial.report(row["eval_loss"], row["step"])
-                said = f"trial {trial.number:>2} step {row['step']:>4}  validation loss {row['eval_loss']:.4f}"
+                said = f"trial {trial.number:>2} step {row['step']:>4}  trainer's eval_loss {row['eval_loss']:.4f}"
                 print(said, flush=True)
                 # the recipe is what the others are compared with
                 if trial.should_prune() and not trial.user_attrs.get("recipe"):
@@ -100,7 +100,8 @@ def _drop_scratch(folder: Path) -> None:
 def train_seeds(study: optuna.Study, trial: FrozenTrial, seeds: int) -> list[str]:
     """Return the names of new runs of the trial's settings, one for each of as many seeds that no trial has had."""
     run, made_from, names = study.study_name, study.user_attrs["made_from"], []
-    for seed in range(made_from["seed"] + 1, made_from["seed"] + 1 + seeds):
+    first = made_from["recipe"]["SEED"] + 1
+    for seed in range(first, first + seeds):
         name = f"{trial_run(study, trial)}-seed-{seed}"
         parameters = made_from["recipe"] | make_settings(trial.params) | {"SEED": seed}
         with take_lock(run_folder(run) / "tune" / f"{name}.lock"):

@@ -1,13 +1,17 @@
+import importlib.util
 import itertools
 import json
 import math
+import runpy
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
+from accelerate.data_loader import BatchSamplerShard, SeedableRandomSampler
 from hypothesis import given
 from hypothesis import strategies as st
-from transformers.trainer_pt_utils import BatchRebalanceSampler
+from torch.utils.data import BatchSampler
 
 from parentcare.manifest import notebook_parameters
 from parentcare.model import training
@@ -19,7 +23,6 @@ ARGS = SimpleNamespace(
     gradient_accumulation_steps=4,
     world_size=1,
     data_seed=3407,
-    train_sampling_strategy="random",
 )
 LOADER = SimpleNamespace(dataset=RECORDS)
 
@@ -157,25 +160,29 @@ def test_a_spike_is_reported_with_its_rows_and_the_run_goes_on(tmp_path, capsys)
 @given(st.integers(1, 60), st.sampled_from([(8, 1, 1), (4, 2, 1), (2, 4, 1), (1, 8, 1), (2, 2, 2)]))
 def test_an_epoch_of_steps_takes_every_row_once(row_count, shape):
     names = ("per_device_train_batch_size", "gradient_accumulation_steps", "world_size")
-    args = SimpleNamespace(data_seed=3407, train_sampling_strategy="random", **dict(zip(names, shape, strict=True)))
+    args = SimpleNamespace(data_seed=3407, **dict(zip(names, shape, strict=True)))
     steps = math.ceil(row_count / 8)
     for epoch in range(2):
         rows = [training.rows_of_step(epoch * steps + step + 1, row_count, args) for step in range(steps)]
         assert sorted(itertools.chain(*rows)) == list(range(row_count))
 
 
-def test_the_rows_of_a_step_are_right_where_lengths_are_balanced_between_ranks():
-    sampler = {"lengths": list(range(1, 23)), "effective_batch_size": 8, "dp_size": 2, "grad_accum": 2}
-    ranks = [list(BatchRebalanceSampler(**sampler, rank=rank, drop_last=False)) for rank in range(2)]
-    args = SimpleNamespace(
-        per_device_train_batch_size=2,
-        gradient_accumulation_steps=2,
-        world_size=2,
-        train_sampling_strategy="batch_rebalance",
-    )
+def test_the_rows_of_a_step_are_right_where_tokens_are_balanced_between_ranks():
+    """By the classes that deal them on two GPUs: the trainer's sampler, Unsloth's order, accelerate's shards."""
+    # by its path: the package around it needs a GPU
+    source = Path(importlib.util.find_spec("unsloth").origin).parent / "utils" / "token_budget.py"
+    balance, lengths, seed, ranks = runpy.run_path(str(source))["TokenBalancedSampler"], list(range(1, 25)), 3407, []
+    for rank in range(2):
+        shuffled = SeedableRandomSampler(range(24), generator=torch.Generator(), data_seed=seed)
+        balanced = balance(shuffled, lengths, batch_size=2, grad_accum=2, world_size=2)
+        batches = BatchSampler(balanced, batch_size=2, drop_last=False)
+        ranks.append(list(BatchSamplerShard(batches, num_processes=2, process_index=rank)))
+    args = SimpleNamespace(per_device_train_batch_size=2, gradient_accumulation_steps=2, world_size=2, data_seed=seed)
     for step in range(3):
-        batches = [batch for rank in ranks for batch in rank[2 * step : 2 * step + 2]]
-        assert sorted(itertools.chain(*batches)) == sorted(training.rows_of_step(step + 1, 22, args))
+        dealt = [[row for batch in rank[2 * step : 2 * step + 2] for row in batch] for rank in ranks]
+        assert sorted(itertools.chain(*dealt)) == sorted(training.rows_of_step(step + 1, 24, args))
+        one, two = (sum(lengths[row] for row in rows) for rows in dealt)
+        assert abs(one - two) <= 0.06 * (one + two)
 
 
 def test_the_progress_line_shows_step_loss_and_time_left(tmp_path, capsys):

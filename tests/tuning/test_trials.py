@@ -139,10 +139,11 @@ def test_best_and_recipe_are_trained_again_with_seeds_that_no_trial_had(home, fi
     study = open_study()
     run_trials(study, 3)
     names = trials.train_seeds(study, study.trials[2], 2)
-    assert names == [f"r-trial-2-seed-{SEED + 1}", f"r-trial-2-seed-{SEED + 2}"]
-    trained = {run: parameters for run, parameters, _ in finetune.called}
-    assert [trained[name]["SEED"] for name in names] == [SEED + 1, SEED + 2]
-    assert trained[names[0]]["LEARNING_RATE"] == study.trials[2].params["LEARNING_RATE"]
+    trained = {run: parameters["SEED"] for run, parameters, _ in finetune.called}
+    seeds = [trained.pop(name) for name in names]
+    assert names == [f"r-trial-2-seed-{seed}" for seed in seeds]
+    assert len(set(seeds)) == 2 and not set(seeds) & set(trained.values())
+    assert finetune.called[-1][1]["LEARNING_RATE"] == study.trials[2].params["LEARNING_RATE"]
     trials.train_seeds(study, study.trials[2], 2)
     assert len(finetune.called) == 5
 

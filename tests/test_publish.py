@@ -62,10 +62,64 @@ def test_a_block_is_replaced_between_its_marks_only():
         publish.replace_block(text, "other", "")
 
 
+def published() -> dict:
+    """Return what the READMEs' blocks are made of, in the published demo run."""
+    content = manifest.read_json(PUBLISHED / "run.json")["notebooks"]
+    return content | {"evaluation": manifest.read_json(PUBLISHED / "evaluation.json")}
+
+
+def as_real(content: dict, synthetic: bool) -> dict:
+    """Return the content as a run of the recipe's base on a GPU would have it."""
+    content = copy.deepcopy(content)
+    real = {"demo": False, "device": "NVIDIA H200", "synthetic": synthetic}
+    content["03_finetune"] |= real | {"base": "unsloth/qwen"}
+    content["evaluation"] |= real
+    return content
+
+
+@pytest.mark.parametrize("language", publish.READMES)
+def test_only_a_demo_run_is_called_the_demo(language):
+    for synthetic in (False, True):
+        content = as_real(published(), synthetic)
+        run, times, evaluation = (render(content, language) for render in publish.BLOCKS.values())
+        for text in (run, times, evaluation.partition("|")[0]):
+            assert not re.search("demo|데모|CPU|control", text), text
+        assert "NVIDIA H200" in times and "unsloth/qwen" in run
+        assert ("합성 논문" in run or "synthetic" in run) == synthetic
+    run, times, evaluation = (render(published(), language) for render in publish.BLOCKS.values())
+    for text in (run, times, evaluation):
+        assert re.search("demo|데모", text)
+    assert re.search("2-core CPU|2코어 CPU", times)
+
+
+def test_an_interval_beside_zero_is_not_printed_as_zero():
+    row = next(row for row in published()["evaluation"]["comparisons"] if row["score"] == "rougeL")
+    near = row | {"difference": -0.0015483, "low": -0.0033791, "high": -3.25e-05}
+    assert "| -0.00155 | [-0.00338, -0.00003] |" in publish._comparison_row(near, "en")
+    far = row | {"difference": 0.0, "low": -0.0031, "high": 0.0043}
+    assert "| +0.0000 | [-0.0031, +0.0043] |" in publish._comparison_row(far, "en")
+    assert "| +1.0000 | – |" in publish._comparison_row(row | {"difference": 1.0, "low": None, "high": None}, "en")
+
+
+@pytest.mark.parametrize("missing", ["03_finetune", "04_evaluate"])
+def test_a_run_without_training_or_evaluation_is_refused_before_anything_is_written(missing, tmp_path, monkeypatch):
+    record = {"run": "r", "notebooks": published()}
+    del record["notebooks"]["evaluation"], record["notebooks"][missing]
+    monkeypatch.setattr(manifest, "HOME", tmp_path)
+    monkeypatch.setattr(manifest, "check_current", lambda *_: ("current", []))
+    monkeypatch.setattr(manifest, "write_atomically", lambda path, _: pytest.fail(f"{path} was written"))
+    folder = tmp_path / "outputs" / "r"
+    (folder / "notebooks" / "optional").mkdir(parents=True)
+    (folder / "run.json").write_text(json.dumps(record), encoding="utf-8")
+    for notebook in record["notebooks"]:
+        (folder / "notebooks" / f"{notebook}.ipynb").write_bytes(manifest.notebook_path(notebook).read_bytes())
+    with pytest.raises(SystemExit, match=f"run 'r' has no finished {missing}; run it first"):
+        publish.publish_run("r")
+
+
 @pytest.mark.parametrize(("language", "name"), publish.READMES.items())
 def test_the_readmes_blocks_are_those_of_the_published_run(language, name):
-    content = manifest.read_json(PUBLISHED / "run.json")["notebooks"]
-    content["evaluation"] = manifest.read_json(PUBLISHED / "evaluation.json")
+    content = published()
     text = (REPOSITORY / name).read_text(encoding="utf-8")
     for block, render in publish.BLOCKS.items():
         assert publish.replace_block(text, block, render(content, language)) == text, block

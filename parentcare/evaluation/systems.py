@@ -14,10 +14,17 @@ KOREAN_INSTRUCTION = (
 )
 # what a chat template and the Korean instruction add to a text, more than the project's prompt does
 CHAT_MARGIN_TOKENS = 96
+SEEN = {
+    True: "none of them seen in training",
+    False: "which the adapter may have seen: its run.json names another train.jsonl than this run's, or none",
+}
 
 
-def check_untouched(run: str) -> dict[str, list[dict]]:
-    """Return part → records. Raises ValueError where the split was changed or a test paper was trained on."""
+def check_untouched(run: str, record: dict) -> dict[str, list[dict]]:
+    """Return part → records. Raises ValueError where the split was changed or a test paper was trained on.
+
+    `record` is run.json of the adapter that is evaluated. One from elsewhere is not refused: see `is_trained_on`.
+    """
     folder = run_folder(run)
     section = read_run(run)["notebooks"].get("02_explore_data")
     parts = {}
@@ -29,10 +36,14 @@ def check_untouched(run: str) -> dict[str, list[dict]]:
     leaks = find_leaks(parts)
     if leaks:
         raise ValueError(f"the test part was seen in training: {'; '.join(leaks[:5])}")
-    trained = read_run(run)["notebooks"].get("03_finetune", {}).get("reads", {})
-    if trained and trained.get(short_path(folder / "train.jsonl")) != sha256(folder / "train.jsonl"):
+    if record == read_run(run) and not is_trained_on(record, folder / "train.jsonl"):
         raise ValueError("the adapter was trained on another train.jsonl; run 03_finetune again: --fresh --from 03")
     return parts
+
+
+def is_trained_on(record: dict, train: Path) -> bool:
+    """Return whether the adapter of that run.json was trained on this very train.jsonl, wherever it lay."""
+    return sha256(train) in record["notebooks"]["03_finetune"].get("reads", {}).values()
 
 
 def make_prompts(records: list[dict], tokenizer, max_seq_length: int, max_new_tokens: int) -> tuple[dict, dict]:
@@ -72,14 +83,26 @@ def general_rows(texts: list[str], tokenizer) -> list[dict]:
 
 
 def pair_with_wrong_texts(records: list[dict]) -> list[dict]:
-    """Return the records with each summary kept and its text taken from another paper's same section."""
+    """Return the records with each summary kept and its text taken from another paper, if it can be of that section.
+
+    Raises ValueError where there is no other paper.
+    """
     wrong = []
     for record in records:
-        others = [r for r in records if r.get("section") == record.get("section") and r["text"] != record["text"]]
-        others = [r for r in others if r.get("paper_id") != record.get("paper_id")] or others
+        others = [r for r in records if _paper(r) != _paper(record) and r["text"] != record["text"]]
+        if not others:
+            raise ValueError(
+                f"the control needs a text of another paper for {record['id']}, and the {len(records)} training "
+                "records have none: give 01_build_dataset more papers"
+            )
+        others = [r for r in others if r.get("section") == record.get("section")] or others
         place = int(hashlib.sha256(record["id"].encode()).hexdigest(), 16) % len(others)
         wrong.append(record | {"text": others[place]["text"]})
     return wrong
+
+
+def _paper(record: dict) -> str:
+    return record.get("paper_id") or record["id"]
 
 
 def train_control(run: str, parameters: dict) -> Path:

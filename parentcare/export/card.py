@@ -3,8 +3,9 @@
 import collections
 from pathlib import Path
 
+from parentcare.data.records import read_jsonl
 from parentcare.figures import VERDICTS
-from parentcare.manifest import write_atomically
+from parentcare.manifest import read_json, require, sha256, write_atomically
 from parentcare.model.loading import RECIPE_BASE
 
 TEMPLATE = Path(__file__).with_name("card.md.jinja")
@@ -13,8 +14,8 @@ TEMPLATE = Path(__file__).with_name("card.md.jinja")
 def write_card(folder: Path, name: str, record: dict, evaluation: dict | None, train: list[dict]) -> Path:
     """Return README.md, written into an exported folder that others find under `name`.
 
-    `record` is run.json; `train` are the training records, for their licences. Results of another adapter than the
-    run's are left out, and the card says that there are none.
+    `record` is the adapter's run.json; `evaluation` and `train`, for its licences, are what `read_own` returns. Where
+    they are missing the card says so.
     """
     from huggingface_hub import ModelCard, ModelCardData
 
@@ -42,14 +43,21 @@ def write_card(folder: Path, name: str, record: dict, evaluation: dict | None, t
         split=explored["split"],
         data_sha256=explored["data_sha256"],
         licenses=collections.Counter(row.get("license", "not given") for row in train).most_common(),
-        evaluation=evaluation if is_of_this_adapter(record) else None,
+        evaluation=evaluation,
         verdicts=VERDICTS,
     )
     return write_atomically(folder / "README.md", str(card))
 
 
-def is_of_this_adapter(record: dict) -> bool:
-    """Return whether 04_evaluate measured the very adapter that 03_finetune wrote last."""
-    tested = record["notebooks"].get("04_evaluate", {"reads": {}})["reads"]
-    trained = record["notebooks"]["03_finetune"]["writes"]
-    return any(trained[path] == tested.get(path) for path in trained if path.endswith("/adapter"))
+def read_own(folder: Path, adapter: Path, record: dict) -> tuple[dict | None, list[dict]]:
+    """Return (evaluation.json, training records) of a run's folder: None and [] where they are of another adapter.
+
+    `record` is the adapter's run.json, which names the train.jsonl that it was trained on.
+    """
+    evaluation = read_json(folder / "evaluation.json", {})
+    train = require(folder / "train.jsonl", "02_explore_data")
+    trained_on = record["notebooks"]["03_finetune"].get("reads", {}).values()
+    return (
+        evaluation if evaluation.get("adapter_sha256") == sha256(adapter) else None,
+        read_jsonl(train) if sha256(train) in trained_on else [],
+    )

@@ -14,6 +14,7 @@ from parentcare.manifest import REPOSITORY, read_json
 from parentcare.model import generation
 from parentcare.model.loading import choose_dtype
 from parentcare.model.prompts import IGNORED_LABEL, build_prompt, encode, fit_text
+from parentcare.runner import _die_with_parent
 
 BATCH = {"cuda": 8, "cpu": 32}  # the logits of a batch are kept while it is answered
 # Two tokens whose logits are this close may change places by rounding: in 16 bits, logits of 16 to 32 are 1/8 (bf16)
@@ -25,8 +26,11 @@ SERVER_START_SECONDS = 600
 def choose_rows(records: list[dict], tokenizer, limits: dict) -> list[dict]:
     """Return `text`, `summary`, `prompt`, `input_ids` and `labels` of limits["prompts"] records, evenly spread.
 
-    Texts are fitted so that prompt and answer stay within max_seq_length, whichever answer is longer.
+    Texts are fitted so that prompt and answer stay within max_seq_length, whichever answer is longer. Raises
+    ValueError where nothing would be asked or answered.
     """
+    if min(limits["prompts"], limits["max_new_tokens"]) < 1:
+        raise ValueError("PROMPTS and MAX_NEW_TOKENS must be at least 1: parity is judged by answers")
     count, rows = min(limits["prompts"], len(records)), []
     for record in (records[i * len(records) // count] for i in range(count)):
         response = [*encode(tokenizer, record["summary"]), tokenizer.eos_token_id]
@@ -150,7 +154,10 @@ def serve(folder: Path, settings: dict):
     command = [sys.executable, "-m", "transformers.cli.transformers", "serve", str(folder)]
     command += f"--port {port} --dtype {dtype} --device {device}".split()
     deadline, up = time.time() + SERVER_START_SECONDS, False
-    with tempfile.TemporaryFile() as log, subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT) as process:
+    with (
+        tempfile.TemporaryFile() as log,
+        subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, preexec_fn=_die_with_parent) as process,
+    ):
         try:
             while not up:
                 if process.poll() is not None or time.time() > deadline:

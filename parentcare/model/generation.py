@@ -1,10 +1,12 @@
 """Greedy answers of a model to the project's prompt: one at a time, or many in resumable batches."""
 
 import contextlib
+import hashlib
 import json
 from pathlib import Path
 
 from parentcare.data.records import write_jsonl
+from parentcare.manifest import sha256
 from parentcare.model.prompts import fit_text
 
 GENERATION_SETTINGS = {"do_sample": False, "repetition_penalty": 1.0, "temperature": None, "top_p": None, "top_k": None}
@@ -104,15 +106,12 @@ def generate_all(model, tokenizer, prompts: dict[str, list[int]], max_new_tokens
     """Return id → answer for prompts of token ids, kept one a line in `path` as each batch is done.
 
     The longest go first. A batch that runs out of memory is halved; what is finished is never lost,
-    and a killed run goes on with what `path` lacks.
+    and a killed run goes on with what `path` lacks. `path` is for one model: its weights are not looked at.
     """
     import torch
 
-    from parentcare.model.training import read_log
-
-    rows = read_log(path)
-    write_jsonl(path, rows)  # without the line that a kill cut
-    done = {row.pop("id"): row for row in rows}
+    asked = hash_questions(model, prompts, max_new_tokens)
+    done = _read_answers(path, asked)
     waiting = sorted((name for name in prompts if name not in done), key=lambda name: -len(prompts[name]))
     size = choose_batch_size(len(prompts[waiting[0]]) + max_new_tokens) if waiting else 1
     while waiting:
@@ -128,7 +127,24 @@ def generate_all(model, tokenizer, prompts: dict[str, list[int]], max_new_tokens
         with open(path, "a", encoding="utf-8") as file:
             for name, answer in zip(batch, answers, strict=True):
                 done[name] = answer
-                file.write(json.dumps({"id": name, **answer}, ensure_ascii=False) + "\n")
+                file.write(json.dumps({"id": name, "asked": asked[name], **answer}, ensure_ascii=False) + "\n")
         waiting = waiting[size:]
         print(f"row {len(prompts) - len(waiting):>4} of {len(prompts)}  batch of {len(batch)}", flush=True)
     return {name: done[name] for name in prompts}
+
+
+def hash_questions(model, prompts: dict[str, list[int]], max_new_tokens: int) -> dict[str, str]:
+    """Return id → hash of what its answer depends on beside the weights: prompt, limit, dtype and this file."""
+    settings = [max_new_tokens, str(model.dtype), sha256(Path(__file__))]
+    questions = {name: json.dumps([ids, *settings]).encode() for name, ids in prompts.items()}
+    return {name: hashlib.sha256(question).hexdigest()[:16] for name, question in questions.items()}
+
+
+def _read_answers(path: Path, asked: dict[str, str]) -> dict[str, dict]:
+    """Return id → answer of what `path` holds for these very questions; a line that a kill cut is taken out of it."""
+    from parentcare.model.training import read_log
+
+    rows = read_log(path)
+    write_jsonl(path, rows)
+    made = {(row.pop("id"), row.pop("asked", None)): row for row in rows}
+    return {name: made[name, key] for name, key in asked.items() if (name, key) in made}

@@ -33,7 +33,8 @@ def run(tmp_path, monkeypatch):
 
 
 def test_an_untouched_split_is_read(run):
-    assert {part: len(rows) for part, rows in systems.check_untouched("r").items()} == {
+    parts = systems.check_untouched("r", manifest.read_run("r"))
+    assert {part: len(rows) for part, rows in parts.items()} == {
         "train": 5,
         "validation": 5,
         "test": 5,
@@ -43,7 +44,7 @@ def test_an_untouched_split_is_read(run):
 def test_a_changed_test_part_stops_the_notebook(run):
     write_jsonl(run / "test.jsonl", [record(0, "p0")])
     with pytest.raises(ValueError, match=r"test\.jsonl is not the file that 02_explore_data wrote"):
-        systems.check_untouched("r")
+        systems.check_untouched("r", manifest.read_run("r"))
 
 
 def test_a_test_paper_found_in_training_stops_the_notebook(run):
@@ -52,7 +53,7 @@ def test_a_test_paper_found_in_training_stops_the_notebook(run):
     content["notebooks"]["02_explore_data"]["writes"]["outputs/r/test.jsonl"] = manifest.sha256(run / "test.jsonl")
     manifest.write_json(run / "run.json", content)
     with pytest.raises(ValueError, match="the test part was seen in training: paper p0"):
-        systems.check_untouched("r")
+        systems.check_untouched("r", manifest.read_run("r"))
 
 
 def test_an_adapter_of_another_training_part_stops_the_notebook(run):
@@ -60,7 +61,21 @@ def test_an_adapter_of_another_training_part_stops_the_notebook(run):
     content["notebooks"]["03_finetune"]["reads"]["outputs/r/train.jsonl"] = "other"
     manifest.write_json(run / "run.json", content)
     with pytest.raises(ValueError, match=r"trained on another train\.jsonl"):
-        systems.check_untouched("r")
+        systems.check_untouched("r", content)
+
+
+@pytest.mark.parametrize("reads", [{"outputs/r/train.jsonl": "other"}, {}, None], ids=["other", "none", "unknown"])
+def test_a_foreign_adapter_is_not_refused_nor_called_unseen(run, reads):
+    section = {} if reads is None else {"reads": reads}
+    foreign = {"run": "r", "notebooks": {"03_finetune": section}}
+    assert len(systems.check_untouched("r", foreign)["test"]) == 5
+    assert not systems.is_trained_on(foreign, run / "train.jsonl")
+    assert "may have seen" in systems.SEEN[False]
+
+
+def test_an_adapter_from_elsewhere_of_the_same_training_part_has_seen_no_test_paper(run):
+    section = {"reads": {"/content/outputs/x/train.jsonl": manifest.sha256(run / "train.jsonl")}}
+    assert systems.is_trained_on({"run": "x", "notebooks": {"03_finetune": section}}, run / "train.jsonl")
 
 
 def test_the_control_has_every_summary_and_no_text_of_its_own():
@@ -69,6 +84,19 @@ def test_the_control_has_every_summary_and_no_text_of_its_own():
     assert [row["summary"] for row in wrong] == [row["summary"] for row in records]
     by_text = {row["text"]: row["paper_id"] for row in records}
     assert all(by_text[row["text"]] != row["paper_id"] for row in wrong)
+
+
+def test_the_control_takes_another_papers_text_of_any_section_where_its_own_has_none():
+    records = [record(0, "p0"), record(1, "p1"), record(2, "p1") | {"section": "논의"}, record(3, "p1")]
+    wrong = systems.pair_with_wrong_texts(records)
+    assert wrong[2]["text"] == records[0]["text"] and wrong[0]["text"] in (records[1]["text"], records[3]["text"])
+    nameless = [{key: row[key] for key in ("id", "text", "summary")} for row in records]
+    assert all(a["text"] != b["text"] for a, b in zip(systems.pair_with_wrong_texts(nameless), nameless, strict=True))
+
+
+def test_a_control_of_a_single_paper_says_what_is_missing():
+    with pytest.raises(ValueError, match="another paper for p0/0, and the 3 training records have none"):
+        systems.pair_with_wrong_texts([record(i, "p0") for i in range(3)])
 
 
 def test_the_perturbed_summaries_have_their_sections_text():

@@ -1,5 +1,10 @@
 import copy
+import json
 
+import pytest
+
+from parentcare import manifest
+from parentcare.data.records import write_jsonl
 from parentcare.export import card
 
 COMPARISON = {"candidate_system": "tuned", "baseline_system": "base", "difference": 0.0321, "verdict": "better"}
@@ -7,6 +12,7 @@ EVALUATION = {
     "papers": 27,
     "records": 132,
     "seed": 3407,
+    "unseen": True,
     "score_names": {"rougeL": "ROUGE-L F1 (Kiwi 0.24.1 morphemes)"},
     "comparisons": [
         COMPARISON | {"score": "rougeL", "low": 0.0111, "high": 0.0555},
@@ -16,11 +22,11 @@ EVALUATION = {
 TRAIN = [{"license": "CC-BY-4.0"}] * 3 + [{}]
 
 
-def write(folder, record, evaluation=EVALUATION, merged=False):
+def write(folder, record, evaluation=EVALUATION, merged=False, train=TRAIN):
     folder.mkdir()
     if not merged:
         (folder / "adapter_config.json").write_text("{}")
-    return card.write_card(folder, "WOOJINIYA/parentcare", record, evaluation, TRAIN).read_text(encoding="utf-8")
+    return card.write_card(folder, "WOOJINIYA/parentcare", record, evaluation, train).read_text(encoding="utf-8")
 
 
 def test_every_number_comes_from_the_records_in_both_languages(tmp_path, record):
@@ -62,11 +68,40 @@ def test_synthetic_data_and_the_demo_say_so_in_both_languages(tmp_path, record):
     assert "Synthetic papers" in english and "demo model" in english
 
 
-def test_results_of_another_adapter_are_left_out(tmp_path, record):
-    retrained = copy.deepcopy(record)
-    retrained["notebooks"]["03_finetune"]["writes"] = {"outputs/mine/adapter": "another"}
-    untested = copy.deepcopy(record)
-    del untested["notebooks"]["04_evaluate"]
-    for i, (given, evaluation) in enumerate(((retrained, EVALUATION), (untested, EVALUATION), (record, None))):
-        text = write(tmp_path / str(i), given, evaluation)
-        assert "0.0321" not in text and "아직 평가하지 않았습니다" in text and "has not been evaluated" in text
+@pytest.fixture
+def run(tmp_path):
+    """Return (a run's folder with adapter, evaluation.json and train.jsonl, the run.json that names them)."""
+    (tmp_path / "adapter").mkdir()
+    (tmp_path / "adapter" / "adapter_model.safetensors").write_text("own")
+    evaluation = EVALUATION | {"adapter_sha256": manifest.sha256(tmp_path / "adapter")}
+    (tmp_path / "evaluation.json").write_text(json.dumps(evaluation))
+    train = write_jsonl(tmp_path / "train.jsonl", TRAIN)
+    return tmp_path, {"notebooks": {"03_finetune": {"reads": {"outputs/mine/train.jsonl": manifest.sha256(train)}}}}
+
+
+def test_scores_and_licences_are_those_of_the_very_adapter(run):
+    folder, record = run
+    evaluation, train = card.read_own(folder, folder / "adapter", record)
+    assert evaluation["comparisons"] == EVALUATION["comparisons"] and train == TRAIN
+
+
+def test_another_adapter_gets_neither_the_runs_scores_nor_its_licences(run):
+    folder, record = run
+    (folder / "other").mkdir()
+    (folder / "other" / "adapter_model.safetensors").write_text("another")
+    foreign = {"notebooks": {"03_finetune": {"reads": {"outputs/mine/train.jsonl": "another"}}}}
+    assert card.read_own(folder, folder / "other", foreign) == (None, [])
+    # trained again after 04, or trained before 02 made another split
+    assert card.read_own(folder, folder / "other", record) == (None, TRAIN)
+    assert card.read_own(folder, folder / "adapter", foreign)[1] == []
+    (folder / "evaluation.json").unlink()
+    assert card.read_own(folder, folder / "adapter", record)[0] is None
+
+
+def test_what_is_not_known_is_said_in_both_languages(tmp_path, record):
+    korean, english = write(tmp_path / "a", record, None, train=[]).split("# English")
+    assert "아직 평가하지 않았습니다" in korean and "has not been evaluated" in english
+    assert "0.0321" not in korean + english
+    assert "알 수 없음" in korean and "Licences (records): not known" in english and "CC-BY" not in korean + english
+    korean, english = write(tmp_path / "b", record, EVALUATION | {"unseen": False}).split("# English")
+    assert "학습에 들어갔을 수도 있는 논문 27편" in korean and "27 papers that training may have seen" in english

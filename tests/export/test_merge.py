@@ -145,11 +145,11 @@ def test_a_kill_leaves_the_old_export_and_no_half_one(tmp_path):
         "    os.kill(os.getpid(), 9)"
     )
     (tmp_path / "merged").mkdir()
-    (tmp_path / "merged" / "run.json").write_text('{"run": "mine"}')
+    (tmp_path / "merged" / "run.json").write_text('{"run": "mine", "notebooks": {}}')
     assert subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY).returncode == -9
     assert [path.name for path in (tmp_path / "merged").iterdir()] == ["run.json"]
     assert [path.name for path in tmp_path.iterdir() if not path.name.startswith(".")] == ["merged"]
-    with merge.whole_folder(tmp_path / "merged", {"run": "mine"}) as beside:
+    with merge.whole_folder(tmp_path / "merged", {"run": "mine", "notebooks": {}}) as beside:
         assert list(beside.iterdir()) == []
         (beside / "new").touch()
     assert sorted(path.name for path in (tmp_path / "merged").iterdir()) == ["new", "run.json"]
@@ -157,7 +157,7 @@ def test_a_kill_leaves_the_old_export_and_no_half_one(tmp_path):
 
 
 def test_an_error_leaves_nothing_behind(tmp_path):
-    with pytest.raises(KeyboardInterrupt), merge.whole_folder(tmp_path / "merged", {"run": "mine"}):
+    with pytest.raises(KeyboardInterrupt), merge.whole_folder(tmp_path / "merged", {"run": "mine", "notebooks": {}}):
         raise KeyboardInterrupt
     assert list(tmp_path.iterdir()) == []
 
@@ -168,7 +168,7 @@ def test_what_is_not_this_runs_export_is_never_overwritten(tmp_path, owner):
     (tmp_path / "merged" / ("run.json" if owner else "mine.txt")).write_text(owner or "kept")
     with (
         pytest.raises(FileExistsError, match=r"'mine'.*move it away"),
-        merge.whole_folder(tmp_path / "merged", {"run": "mine"}),
+        merge.whole_folder(tmp_path / "merged", {"run": "mine", "notebooks": {}}),
     ):
         raise AssertionError("never entered")
     assert len(list((tmp_path / "merged").iterdir())) == 1

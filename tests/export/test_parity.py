@@ -1,12 +1,19 @@
 import http.server
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
 import threading
+import time
+from pathlib import Path
 
 import pytest
 
 from parentcare.export import parity, roads
 from parentcare.model.prompts import build_prompt, encode
+from tests.conftest import REPOSITORY
 
 LIMITS = {"prompts": 3, "max_seq_length": 256, "max_new_tokens": 16}
 SETTINGS = {"max_new_tokens": 16, "precision": "float32", "device": "cpu"}
@@ -258,3 +265,37 @@ def test_a_server_that_does_not_start_says_why(tmp_path, failing_python):
         roads.serve(tmp_path / "nothing", SETTINGS),
     ):
         raise AssertionError("never served")
+
+
+def test_a_killed_notebook_leaves_no_server_behind(tmp_path):
+    script, told = tmp_path / "python", tmp_path / "pid"
+    script.write_text(f"#!/bin/sh\necho $$ > {told}.new\nmv {told}.new {told}\nexec sleep 120\n")
+    script.chmod(0o755)
+    code = "import sys; from parentcare.export import roads; roads.choose_dtype = lambda *_: 'torch.float32'; "
+    code += f"sys.executable = {str(script)!r}; roads.serve({str(tmp_path)!r}, {SETTINGS!r}).__enter__()"
+    notebook = subprocess.Popen([sys.executable, "-c", code], cwd=REPOSITORY)
+    assert happens(told.exists)
+    notebook.kill()
+    notebook.wait()
+    server = int(told.read_text())
+    try:
+        assert happens(lambda: not is_running(server))
+    finally:
+        if is_running(server):
+            os.kill(server, signal.SIGKILL)
+
+
+def happens(condition, seconds=30):
+    end = time.time() + seconds
+    while not condition() and time.time() < end:
+        time.sleep(0.05)
+    return condition()
+
+
+def is_running(pid):
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    # dead, and nobody has waited for it
+    return state != "Z"

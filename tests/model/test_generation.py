@@ -1,6 +1,7 @@
 """On the trained demo: batches give what single prompts give, and a killed evaluation goes on."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 
@@ -73,6 +74,33 @@ def test_a_killed_generation_continues_with_what_is_missing(trained, tmp_path, m
     assert [json.loads(line)["id"] for line in path.read_text(encoding="utf-8").splitlines()][:2] == [
         json.loads(line)["id"] for line in lines[:2]
     ]
+
+
+def test_answers_of_other_settings_are_made_again_and_both_are_kept(tmp_path, monkeypatch):
+    asked = []
+
+    def answer(model, tokenizer, batch, limit):
+        asked.append((model.dtype, batch, limit))
+        return [{"answer": f"{ids} {limit} {model.dtype}", "tokens": limit, "ended": True} for ids in batch]
+
+    monkeypatch.setattr(generation, "generate_batch", answer)
+    bf16, fp16 = (SimpleNamespace(dtype=name) for name in ("torch.bfloat16", "torch.float16"))
+    others = [(bf16, [1], 64), (bf16, [1], 512), (fp16, [1], 64), (bf16, [2], 64)]
+    for _ in range(2):
+        for model, ids, limit in others:
+            found = generation.generate_all(model, None, {"r": ids}, limit, tmp_path / "a.jsonl")
+            assert found == {"r": {"answer": f"{ids} {limit} {model.dtype}", "tokens": limit, "ended": True}}
+    assert asked == [(model.dtype, [ids], limit) for model, ids, limit in others]
+
+
+def test_answers_of_another_version_of_the_code_are_made_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(generation, "generate_batch", lambda *_: [{"answer": "새", "tokens": 1, "ended": True}])
+    path, model = tmp_path / "a.jsonl", SimpleNamespace(dtype="torch.float32")
+    path.write_text('{"id": "r", "answer": "옛", "tokens": 1, "ended": true}\n', encoding="utf-8")
+    assert generation.generate_all(model, None, {"r": [1]}, 4, path)["r"]["answer"] == "새"
+    monkeypatch.setattr(generation, "sha256", lambda _: "another file")
+    monkeypatch.setattr(generation, "generate_batch", lambda *_: [{"answer": "더 새", "tokens": 1, "ended": True}])
+    assert generation.generate_all(model, None, {"r": [1]}, 4, path)["r"]["answer"] == "더 새"
 
 
 def test_out_of_memory_halves_the_batch_and_loses_nothing(trained, tmp_path, monkeypatch):

@@ -94,7 +94,7 @@ def test_a_finished_run_is_not_overwritten_by_other_settings(demo_home):
 def test_what_a_finished_run_was_made_from_is_not_made_anew_either(demo_home):
     parts = {path: path.read_bytes() for path in (demo_home / "outputs" / "demo").glob("*.j*")}
     done = run_py(demo_home, "--demo", "--set", "SEED=1", timeout=60)
-    assert done.returncode != 0 and "02: SEED 3407 → 1" in done.stderr and "--run NEW" in done.stderr
+    assert done.returncode != 0 and "01: SEED 3407 → 1" in done.stderr and "--run NEW" in done.stderr
     assert {path: path.read_bytes() for path in parts} == parts
 
 

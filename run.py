@@ -82,7 +82,7 @@ def parse_settings(settings: list[str], notebooks: list[str]) -> dict[str, dict]
 
 def run_workflow(arguments: argparse.Namespace) -> None:
     """Run what is not current, each notebook in a process of its own, and print what was written."""
-    from parentcare.manifest import notebook_parameters
+    from parentcare.manifest import mark_unfinished, notebook_parameters
     from parentcare.model.loading import choose_device, name_run
     from parentcare.runner import execute, print_summary, show_line
 
@@ -99,6 +99,7 @@ def run_workflow(arguments: argparse.Namespace) -> None:
     for notebook in notebooks:
         if arguments.fresh or not _is_done(notebook, run, overrides[notebook]):
             fresh = {"FRESH": arguments.fresh} if "FRESH" in notebook_parameters(notebook) else {}
+            mark_unfinished(notebook, run)
             execute(notebook, run, overrides[notebook] | {"RUN": run} | fresh, limit * 60, show_line)
             ran.append(notebook)
     print_summary(run, notebooks, ran, time.time() - started)
@@ -131,7 +132,7 @@ def _check_done(notebook: str, run: str, overrides: dict) -> tuple[str, list[str
     from parentcare.manifest import check_current, read_run
 
     state, reasons = check_current(notebook, run, overrides)
-    finished = "03_finetune" in read_run(run)["notebooks"]
+    finished = not read_run(run)["notebooks"].get("03_finetune", {"unfinished": True}).get("unfinished")
     if state == "stale" and finished and notebook in MAIN_NOTEBOOKS[:3]:
         sys.exit(
             f"run '{run}' is finished and was made differently: {_number(notebook)}: {'; '.join(reasons)}.\n"

@@ -76,10 +76,10 @@ def plot_yield(papers: list[tuple[str, int]], records: list[tuple[str, int]], no
 def plot_keywords(counts: list[tuple[str, int]], documents: int, note: str) -> Figure:
     """Return a bar chart of (keyword, number of documents), most frequent on top."""
     axes = new_axes(note, "논문에 자주 나온 핵심어", max(4.5, 0.27 * len(counts) + 1.2))
-    words, numbers = zip(*reversed(counts), strict=True)
-    bars = axes.barh(words, numbers, color=BLUE)
-    axes.bar_label(bars, labels=[f"{n} ({n / documents:.0%})" for n in numbers], padding=3, fontsize=8)
-    axes.set(xlabel=f"핵심어가 나온 논문 수 (전체 {documents}편)", xlim=(0, max(numbers) * 1.12))
+    words, numbers = zip(*reversed(counts), strict=True) if counts else ((), (0,))
+    bars = axes.barh(words, numbers[: len(words)], color=BLUE)
+    axes.bar_label(bars, labels=[f"{n} ({n / documents:.0%})" for n in numbers[: len(words)]], padding=3, fontsize=8)
+    axes.set(xlabel=f"핵심어가 나온 논문 수 (전체 {documents}편)", xlim=(0, max(1, *numbers) * 1.12))
     axes.margins(y=0.01)
     return axes.figure
 
@@ -186,6 +186,8 @@ def plot_search_history(trials: list[dict], note: str) -> Figure:
 
 
 def _mark_recipe(axes, points: list[tuple]) -> None:
+    if not points:  # the recipe's own trial failed
+        return
     axes.plot(*zip(*points, strict=True), "*", color=ORANGE, markersize=14, label="레시피")
 
 

@@ -65,7 +65,7 @@ def sha256(path: Path) -> str | None:
     if path.is_dir():
         names = sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
         lines = [f"{p.relative_to(path).as_posix()} {sha256(p)}" for p in names]
-        return hashlib.sha256("\n".join(lines).encode()).hexdigest()
+        return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()
     if not path.is_file():
         return None
     with open(path, "rb") as file:
@@ -136,10 +136,23 @@ def current_commit() -> str:
         return "unknown"
 
 
+def mark_unfinished(notebook: str, run: str) -> None:
+    """Note in run.json that the notebook is at work again: what a kill leaves is not what its section says."""
+    content = read_run(run)
+    if notebook in content["notebooks"]:
+        content["notebooks"][notebook]["unfinished"] = True
+        write_json(run_folder(run) / "run.json", content)
+
+
 def refuse_finished(notebook: str, run: str, fresh: bool) -> None:
     """Raise FileExistsError where all that the notebook writes is there and FRESH is not set."""
     section = read_run(run)["notebooks"].get(notebook)
-    if section and not fresh and all((HOME / path).exists() for path in section["writes"]):
+    if (
+        section
+        and not section.get("unfinished")
+        and not fresh
+        and all((HOME / path).exists() for path in section["writes"])
+    ):
         raise FileExistsError(
             f"run '{run}' is finished ({section['finished']}) and is not overwritten unasked: "
             "set FRESH = True (--fresh) to make it again, or another RUN (--run NEW) to keep it"
@@ -220,6 +233,8 @@ def check_current(notebook: str, run: str, overrides: dict) -> tuple[str, list[s
     section = read_run(run)["notebooks"].get(notebook)
     if section is None:
         return "missing", ["it has not run"]
+    if section.get("unfinished"):
+        return "missing", ["it was begun again and did not end"]
     now = {path: sha256(HOME / path) for path in section["writes"]}
     if missing := [path for path, digest in now.items() if digest is None]:
         return "missing", [f"{path} is not there" for path in missing]

@@ -5,6 +5,7 @@ Every rank runs the cells in order. A cell tagged `shared` runs on rank 0 and it
 """
 
 import ast
+import datetime
 import json
 import os
 import sys
@@ -26,7 +27,9 @@ def run_cells(notebook: str, parameters: dict) -> None:
 
     # Unsloth deals the sequences of a step so that every rank has about as many tokens; the step keeps its rows
     os.environ["UNSLOTH_TOKEN_BALANCE"] = "1"
-    rank = PartialState(cpu=not torch.cuda.is_available()).process_index
+    # after training the others wait for rank 0 alone, which NCCL's own ten minutes would end
+    hours = datetime.timedelta(hours=24)
+    rank = PartialState(cpu=not torch.cuda.is_available(), timeout=hours).process_index
     if rank:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115  what is printed is the same on every rank
     namespace = {"__name__": "__main__"}

@@ -25,6 +25,13 @@ def test_run_data_hash_and_seed_are_in_the_pngs_metadata(tmp_path):
     }
 
 
+def test_nothing_to_show_is_an_empty_figure_and_no_error():
+    assert not figures.plot_keywords([], 3, "note").axes[0].patches
+    trial = {"number": 0, "state": "fail", "validation_loss": None, "recipe": True}
+    labels = figures.plot_search_history([trial], "note").axes[0].get_legend_handles_labels()[1]
+    assert "실패 (1)" in labels and "레시피" not in labels
+
+
 def test_the_same_figure_is_written_byte_for_byte(tmp_path):
     one, two = (
         figures.save_figure(figures.plot_token_lengths([5, 9], [2, 3], 10, "t", "n"), tmp_path / name, "r", "h", 1)

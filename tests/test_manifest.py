@@ -80,6 +80,13 @@ def test_a_missing_output_is_made_again_and_an_edited_one_is_kept(project):
     assert manifest.check_current("05_x", "other", {})[0] == "missing"
 
 
+def test_what_was_begun_again_and_did_not_end_is_made_again(project):
+    manifest.mark_unfinished("05_x", "r")
+    (project / "b.txt").write_text("half of the new one")
+    assert manifest.check_current("05_x", "r", {})[0] == "missing"
+    manifest.refuse_finished("05_x", "r", False)
+
+
 def test_figures_and_prose_do_not_count(project):
     (project / "parentcare" / "figures.py").write_text("B = 1\n")
     content = json.loads((project / "notebooks" / "05_x.ipynb").read_text())

@@ -4,6 +4,7 @@ import collections
 import fnmatch
 import hashlib
 import json
+import os
 import re
 import time
 from pathlib import Path
@@ -18,7 +19,10 @@ from parentcare.data.sections import parse_paper
 from parentcare.manifest import HOME, format_seconds, read_json, sha256, short_path
 
 DOI = re.compile(r"10\.\d{4,9}/[^\s,;)\]]*[^\s,;)\].]")
+TRIED_AGAIN = ("slow", "unreadable")
+CUT = re.compile(r"[.\-_/]\s*\n\s*[0-9a-z]")
 KCI_ID = re.compile(r"\bART\d{9}\b")
+REFERENCES = re.compile(r"^\W*(?:참\s*고\s*문\s*헌|references)\W*$", re.I | re.M)
 UNKNOWN_LICENSE = {"license": "unknown", "synthetic": False}
 
 
@@ -27,7 +31,7 @@ def process_paper(read: dict, about: dict) -> dict:
 
     `about` has `license` and `synthetic`. Pure: whatever else is in the folder changes nothing.
     """
-    result = {"file": Path(read["path"]).name, "records": [], "refused": []}
+    result = {"file": shown_name(Path(read["path"]).name), "records": [], "refused": []}
     if "reason" in read:
         return result | {"report": {"why_not": read["reason"]}}
     parsed = parse_paper(read)
@@ -62,7 +66,7 @@ def describe_paper(read: dict, parsed: dict, about: dict) -> dict:
         "paper_id": find_paper_id(read, parsed["title"]),
         "title": parsed["title"],
         "year": parsed["year"],
-        "source": Path(read["path"]).name,
+        "source": shown_name(Path(read["path"]).name),
         "license": about["license"],
         "synthetic": about["synthetic"],
         "extractor": f"{read['extractor']} {read['version']}",
@@ -72,11 +76,20 @@ def describe_paper(read: dict, parsed: dict, about: dict) -> dict:
 
 
 def find_paper_id(read: dict, title: str) -> str:
-    """Return the DOI or the KCI id of the first or last page, else the normalised title, else the file's name."""
-    for page in (read["pages"][0], read["pages"][-1]):
-        if match := DOI.search(page) or KCI_ID.search(page):
-            return match[0]
+    """Return the DOI or the KCI id of the first page, else the normalised title, else the file's name.
+
+    What stands in a reference list, all of it on the first page of a HWPX, or is cut by the line's end is another's.
+    """
+    page = REFERENCES.split(read["pages"][0])[0]
+    whole = (match for match in DOI.finditer(page) if not CUT.match(page, match.end()))
+    if match := next(whole, None) or KCI_ID.search(page):
+        return match[0]
     return f"title:{flat_key(title)}" if flat_key(title) else f"file:{Path(read['path']).name}"
+
+
+def shown_name(path: Path | str) -> str:
+    """Return the path as text that can be written: a name from elsewhere may have bytes that are no UTF-8."""
+    return os.fsencode(path).decode(errors="backslashreplace")
 
 
 def about_paper(name: str, folder: Path) -> dict:
@@ -91,20 +104,23 @@ def process_folder(folder: Path, cache: Path, report=print) -> list[dict]:
 
     `cache` grows by one line a paper, so that a killed run goes on; a line that a kill cut off is dropped.
     """
-    names = {str(path): path.relative_to(folder).as_posix() for path in find_papers(folder)}
+    names = {str(path): shown_name(path.relative_to(folder)) for path in find_papers(folder)}
     code = code_version()
-    hashes = {name: f"{sha256(path)} {code}" for path, name in names.items()}
+    abouts = {name: about_paper(Path(name).name, folder) for name in names.values()}
+    hashes = {name: f"{sha256(path)} {code} {json.dumps(abouts[name])}" for path, name in names.items()}
     cache.parent.mkdir(parents=True, exist_ok=True)
     with open(cache, "a+b") as file:
         file.truncate(cache.read_bytes().rfind(b"\n") + 1)
-    done = {result["file"]: result for result in read_jsonl(cache) if hashes.get(result["file"]) == result["hash"]}
+    unchanged = [result for result in read_jsonl(cache) if hashes.get(result["file"]) == result["hash"]]
+    # what was too slow, or killed, on one machine and day may be read on another
+    done = {r["file"]: r for r in unchanged if not r["report"].get("why_not", "").startswith(TRIED_AGAIN)}
     waiting = [Path(path) for path, name in names.items() if name not in done]
     report(f"{len(names)} files in {short_path(folder)}: {len(done)} unchanged, {len(waiting)} to read")
     started = time.time()
     with open(cache, "a", encoding="utf-8") as file:
         for count, read in enumerate(read_papers(waiting), start=1):
             name = names[read["path"]]
-            made = process_paper(read, about_paper(Path(name).name, folder))
+            made = process_paper(read, abouts[name])
             done[name] = made | {"file": name, "hash": hashes[name]}
             file.write(json.dumps(done[name], ensure_ascii=False) + "\n")
             if count % 20 == 0 or count == len(waiting):
@@ -117,18 +133,28 @@ def collect_records(results: list[dict]) -> tuple[list[dict], list[dict]]:
     """Return (records of all papers without near-duplicates, rejected papers and records with their reasons)."""
     unread = [(r["file"], None, r["report"]["why_not"]) for r in results if "why_not" in r["report"]]
     refused = [(r["file"], record["id"], record["reason"]) for r in results for record in r["refused"]]
-    records, first_file, again = [], {}, []
-    for file, record in ((result["file"], record) for result in results for record in result["records"]):
-        first = first_file.setdefault(record["id"], file)
-        if first == file:
-            records.append(record)
-        else:
-            again.append((file, record["id"], f"the same paper as {first}"))
+    records, first, again = [], {}, []
+    for file, found in ((result["file"], result["records"]) for result in results):
+        met = [(record, first[record["id"]][1]) for record in found if record["id"] in first]
+        if met and not any([*similar_records([one, other])] for one, other in met):
+            # another paper whose id was read wrongly
+            found = [rename_paper(record, f"{record['paper_id']}#{file}") for record in found]
+        for record in found:
+            first_file, _ = first.setdefault(record["id"], (file, record))
+            if first_file == file:
+                records.append(record)
+            else:
+                again.append((file, record["id"], f"the same paper as {first_file}"))
     pairs = [(i, j) for i, j, *_ in similar_records(records) if records[i]["paper_id"] != records[j]["paper_id"]]
     dropped = {j: (records[j]["source"], records[j]["id"], f"near-duplicate of {records[i]['id']}") for i, j in pairs}
     rejected = [*unread, *refused, *again, *dropped.values()]
     kept = [record for place, record in enumerate(records) if place not in dropped]
     return kept, [{"file": file, "id": name, "reason": reason} for file, name, reason in rejected]
+
+
+def rename_paper(record: dict, paper_id: str) -> dict:
+    """Return the record with another paper_id, and its id after that."""
+    return record | {"paper_id": paper_id, "id": record["id"].replace(record["paper_id"], paper_id, 1)}
 
 
 def count_yield(results: list[dict], records: list[dict]) -> list[tuple[str, int]]:

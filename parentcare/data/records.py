@@ -153,7 +153,8 @@ def _lines(path: Path, counts: collections.Counter) -> Iterator[tuple[int, bytes
 def _refuse_array(path: Path, line: bytes) -> None:
     if line.lstrip().startswith(b"["):
         name = short_path(path)
-        command = f"import json; [print(json.dumps(r, ensure_ascii=False)) for r in json.load(open('{name}'))]"
+        rows = f"json.load(open('{name}', encoding='utf-8-sig'))"
+        command = f"import json; [print(json.dumps(r, ensure_ascii=False)) for r in {rows}]"
         raise ValueError(
             f"{name} is a JSON array, expected one JSON object a line. "
             f'Convert it: python3 -c "{command}" > converted.jsonl'

@@ -36,7 +36,8 @@ def process_share(data: None, rank: int, world_size: int, out: Path) -> None:
     share = [(place, Path(path)) for place, (path, *_) in enumerate(job["papers"])][rank::world_size]
     found = zip(share, read_papers((path for _, path in share), processes=1), strict=True)
     results = (
-        {"place": place} | process_paper(read, about_paper(path.name, Path(job["folder"])))
+        process_paper(read, about_paper(path.name, Path(job["folder"])))
+        | {"place": place, "file": path.relative_to(job["folder"]).as_posix()}
         for (place, path), read in found
     )
     write_jsonl(out / "parts" / f"{rank:05}.jsonl", results)

@@ -13,9 +13,15 @@ BOUNDARIES = (0.70, 0.80, 1.00)
 NEAREST_PAIR_ROWS = 2_000
 
 
+def has_paper_id(record: dict) -> bool:
+    """Return whether the record names its paper; None, an empty text and NaN do not, 0 does."""
+    paper = record.get("paper_id")
+    return paper is not None and paper != "" and paper == paper
+
+
 def paper_key(record: dict) -> str:
     """Return what identifies the record's paper: paper_id (a DOI or KCI id), else title, else row text."""
-    if record.get("paper_id"):
+    if has_paper_id(record):
         return str(record["paper_id"])
     if record.get("title"):
         return "title:" + flat_key(str(record["title"]))
@@ -90,7 +96,7 @@ def split_records(records: list[dict]) -> tuple[dict[str, list[dict]], dict]:
         "groups": len(set(groups.values())),
         "near_duplicate_pairs": len(pairs),
         "across_papers": [(papers[i], papers[j], round(s, 2)) for i, j, s, _ in pairs if papers[i] != papers[j]],
-        "without_paper_id": sum(not r.get("paper_id") for r in records),
+        "without_paper_id": sum(not has_paper_id(r) for r in records),
         "part_of": part_of,
         "messages": messages,
     }

@@ -15,7 +15,6 @@ GENERATION_SETTINGS = {"do_sample": False, "repetition_penalty": 1.0, "temperatu
 BYTES_PER_TOKEN = 200_000
 MEMORY_SHARE = 0.7
 LARGEST_BATCH = 128
-DEQUANTISED_GIB = 15.5
 
 
 def load_model(base_model: str, adapter: Path, dtype):
@@ -31,7 +30,8 @@ def load_model(base_model: str, adapter: Path, dtype):
     device = "cuda" if torch.cuda.is_available() else "cpu"
     model = AutoModelForCausalLM.from_pretrained(base_model, dtype=dtype, device_map={"": device})
     quantised = getattr(model.config, "quantization_config", None) is not None
-    if quantised and torch.cuda.mem_get_info()[0] / 2**30 > 2 * DEQUANTISED_GIB:
+    # num_parameters counts 4-bit weights as what they stand for
+    if quantised and torch.cuda.mem_get_info()[0] > 2 * 2 * model.num_parameters():
         model = model.dequantize()
     return PeftModel.from_pretrained(model, adapter).eval()
 

@@ -9,6 +9,8 @@ from parentcare.manifest import HOME, run_folder
 RECIPE_BASE = "unsloth/qwen2.5-7b-instruct-bnb-4bit"
 RECIPE_DOWNLOAD_GB = 5.5
 MINIMUM_CARD_GIB = 7.5
+# whose LoRA and checkpointing Unsloth lets the plan change after loading
+TRAINED_TYPES = ("llama", "mistral", "gemma", "gemma2", "qwen2", "qwen3")
 DEMO_RUN, RECIPE_RUN = "demo", "qwen2.5-7b"
 # A model of a million weights needs larger steps than the recipe's to move at all in a minute.
 RECIPE_SETTINGS = {"max_seq_length": 2048, "max_steps": -1, "learning_rate": 2e-4, "max_new_tokens": 256}
@@ -91,6 +93,25 @@ def quiet_progress_bars() -> None:
     logging.set_verbosity_error()
 
 
+def check_base(base_model: str, max_seq_length: int) -> None:
+    """Raise ValueError for a base that Unsloth's fast path, and so 03, does not train, or for rows longer than its own.
+
+    Beyond its positions Unsloth would stretch them, and plain transformers, which 04 and 06 load it with, would not.
+    """
+    from transformers import AutoConfig
+
+    try:
+        config = AutoConfig.from_pretrained(base_model)
+    except OSError:  # the loading itself says what to do
+        return
+    if config.model_type not in TRAINED_TYPES:
+        raise ValueError(f"BASE_MODEL is a {config.model_type} model; 03 trains {', '.join(TRAINED_TYPES)}")
+    if max_seq_length > config.max_position_embeddings:
+        raise ValueError(
+            f"MAX_SEQ_LENGTH is {max_seq_length:,}, and the base was made for {config.max_position_embeddings:,} tokens"
+        )
+
+
 def load_tokenizer(base_model: str):
     """Return the base's tokenizer. Raises FileNotFoundError or OSError that says what to do."""
     from transformers import AutoTokenizer
@@ -110,7 +131,8 @@ def describe_card(used: dict) -> str:
     import torch
 
     free, total = (n / 2**30 for n in torch.cuda.mem_get_info())
-    if total < MINIMUM_CARD_GIB:
+    is_recipe = used["base_model"] == RECIPE_BASE
+    if is_recipe and total < MINIMUM_CARD_GIB:
         raise RuntimeError(
             f"the card has {total:.1f} GiB, the 4-bit 7B needs {MINIMUM_CARD_GIB} GiB; use `python3 run.py --demo`"
         )
@@ -118,6 +140,6 @@ def describe_card(used: dict) -> str:
     lines = [f"{torch.cuda.get_device_name()}: {free:.1f} of {total:.1f} GiB free"]
     if not Path(used["base_model"]).exists():
         disk = shutil.disk_usage(cache if cache.exists() else Path.home()).free / 1e9
-        lines.append(f"the base is a download of {RECIPE_DOWNLOAD_GB} GB into {cache} ({disk:.0f} GB free there)")
-        lines.append("no login is needed")
+        size = f" of {RECIPE_DOWNLOAD_GB} GB, without a login," if is_recipe else ""
+        lines.append(f"the base is a download{size} into {cache} ({disk:.0f} GB free there)")
     return "\n".join(lines)

@@ -165,7 +165,7 @@ def make_plan(recipe: dict, model, lengths: list[int], lora_r: int, seed: int) -
         fits = on_cpu or found["peak_gib"] < card["free_gib"] * MEMORY_MARGIN
         rows.append({**shape._asdict(), **found, "fits": fits})
     if not any(row["fits"] for row in rows):
-        raise MemoryError(_what_would_fit(model, card, max(lengths)))
+        raise MemoryError(_what_would_fit(model, card, max(lengths), row_shape(rows[-1])))
     return {
         "recipe": f"{batch}×{accumulation}",
         "shapes": rows,
@@ -198,14 +198,17 @@ def _why(recipe: dict, rows: list[dict], card: dict) -> str:
     return f"{card['free_gib']:.1f} GiB are free and of what fits it is predicted to be the fastest"
 
 
-def _what_would_fit(model, card: dict, longest_tokens: int) -> str:
-    """Return the sentence for a card on which not even one sequence at a time fits."""
-    costs = model_costs(model, Shape(1, 8, True), card)
-    tokens = (card["free_gib"] * MEMORY_MARGIN - costs.static_gib) / costs.gib_per_token
+def _what_would_fit(model, card: dict, longest_tokens: int, shape: Shape) -> str:
+    """Return the sentence for a card on which not even `shape`, the smallest that was tried, fits."""
+    costs, room = model_costs(model, shape, card), card["free_gib"] * MEMORY_MARGIN
+    tokens = (room - costs.static_gib) / costs.gib_per_token / shape.batch_size
     would = f"MAX_SEQ_LENGTH = {math.floor(tokens / 64) * 64} would" if tokens >= 256 else "a smaller base would"
+    if shape.batch_size > 1 and costs.static_gib + costs.gib_per_token * longest_tokens < room:
+        would = "with FIT_TO_CARD = True fewer at a time would"
+    needed = costs.static_gib + costs.gib_per_token * longest_tokens * shape.batch_size
     return (
-        f"{card['free_gib']:.1f} GiB are free; one row of {longest_tokens} tokens at a time, with checkpointing, is "
-        f"predicted to need {costs.static_gib + costs.gib_per_token * longest_tokens:.1f} GiB: {would} fit"
+        f"{card['free_gib']:.1f} GiB are free, {room:.1f} of them to be used; {shape.batch_size} of the longest rows "
+        f"({longest_tokens} tokens) at a time, with checkpointing, are predicted to need {needed:.1f} GiB: {would} fit"
     )
 
 

@@ -33,13 +33,18 @@ def encode(tokenizer, text: str | list[str]) -> list:
 
 
 def check_tokenizer(tokenizer) -> None:
-    """Raise ValueError for a tokenizer with which no answer could learn to end."""
+    """Raise ValueError for a tokenizer with which no answer could learn to end, or that needs other prompts."""
     if tokenizer.eos_token_id is None:
         raise ValueError("the base's tokenizer has no EOS token: no answer could learn to end; choose another base")
     if tokenizer.pad_token_id == tokenizer.eos_token_id:
         raise ValueError(
             f"pad and EOS are the same token ({tokenizer.eos_token!r}): padding would hide the end of every answer; "
             "set tokenizer.pad_token to another token"
+        )
+    if tokenizer.bos_token_id is not None and tokenizer("가")["input_ids"][0] == tokenizer.bos_token_id:
+        raise ValueError(
+            f"the base's tokenizer begins every text with {tokenizer.bos_token!r}, and this project's prompts do not: "
+            "use a base of the Qwen2.5 or Qwen3 family"
         )
 
 

@@ -12,6 +12,9 @@ from pathlib import Path
 # with these the other process would wait for more ranks
 TORCHRUN_NAMES = {"RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"}
 
+# what the other process's CUDA and a row's logits take beside the weights
+ROOM_GIB = 1.5
+
 
 def reload_in_fresh_process(adapter: Path, rows: list[dict], text: str, settings: dict) -> dict:
     """Return `loss` and `answer` of the saved adapter, computed by a new Python process.
@@ -29,6 +32,17 @@ def reload_in_fresh_process(adapter: Path, rows: list[dict], text: str, settings
     if done.returncode:
         raise RuntimeError(f"{adapter} could not be reloaded:\n{done.stderr[-1500:]}")
     return json.loads(done.stdout.splitlines()[-1])
+
+
+def has_room(model) -> bool:
+    """Return whether a second model of this size fits beside this one on its card, or there is no card."""
+    import torch
+
+    if model.device.type != "cuda":
+        return True
+    torch.cuda.empty_cache()
+    weights = sum(tensor.numel() * tensor.element_size() for tensor in model.parameters())
+    return torch.cuda.mem_get_info()[0] > weights + ROOM_GIB * 2**30
 
 
 def answer_request(request: dict) -> dict:

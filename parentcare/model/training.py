@@ -17,6 +17,8 @@ from parentcare.manifest import format_seconds, read_json, short_path, write_jso
 from parentcare.model.prompts import IGNORED_LABEL
 
 COMPLETE_MARK = "complete"
+# parameters that change nothing in training: a run begun with others is gone on with
+WITHOUT_EFFECT = {"FRESH", "RUN", "DEVICE", "MAX_NEW_TOKENS", "CHECK_RELOAD"}
 # a step's loss against the median of the last steps, of which a few must be known
 SPIKE_TIMES, SPIKE_WINDOW_STEPS, SPIKE_LEAST_STEPS = 3.0, 50, 5
 
@@ -47,8 +49,8 @@ def mean_losses(model, rows: list[dict]) -> list[float]:
 def keep_adapter_float32(model) -> int:
     """Return the number of trainable weights after holding them in float32.
 
-    TRL casts QLoRA adapters to bf16, but a resume brings them back as float32: without this an
-    interrupted run and an uninterrupted one drift apart.
+    TRL casts QLoRA adapters to bf16, which Unsloth takes out of it on a GPU; a resume brings them back as float32.
+    Where the cast stays, an interrupted run and an uninterrupted one would drift apart.
     """
     trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
     for parameter in trainable:
@@ -134,6 +136,20 @@ class RunLog(TrainerCallback):
         return f"loss {row['loss']:.2f}, lately {usual:.2f}" if row["loss"] > SPIKE_TIMES * usual else None
 
 
+class TellEpoch(TrainerCallback):
+    """Tells the innermost sampler its epoch, from which its order follows: the loader of a resumed run, on several
+    ranks, does not reach that far.
+    """
+
+    def on_epoch_begin(self, args, state, control, train_dataloader=None, **kwargs):
+        sequences = args.per_device_train_batch_size * args.gradient_accumulation_steps * args.world_size
+        sampler = train_dataloader.batch_sampler
+        while inner := getattr(sampler, "batch_sampler", None) or getattr(sampler, "sampler", None):
+            sampler = inner
+        if hasattr(sampler, "set_epoch"):
+            sampler.set_epoch(state.global_step // math.ceil(len(train_dataloader.dataset) / sequences))
+
+
 class MarkComplete(TrainerCallback):
     """Marks a checkpoint whose every file is written, so that a half-written one is never loaded."""
 
@@ -203,8 +219,8 @@ def begin_or_resume(folder: Path, settings: dict, fresh: bool) -> str | None:
     """
     if fresh:
         shutil.rmtree(folder, ignore_errors=True)
-    # a run begun with --fresh is gone on with without it
-    settings = json.loads(json.dumps({name: value for name, value in settings.items() if name != "FRESH"}))
+    # through JSON, as they were kept
+    settings = json.loads(json.dumps({name: v for name, v in settings.items() if name not in WITHOUT_EFFECT}))
     checkpoint = last_complete_checkpoint(folder)
     before = read_json(folder / "settings.json", settings) if checkpoint else settings
     keys = sorted(before.keys() | settings.keys())

@@ -1,9 +1,11 @@
 import json
+import os
 import shutil
 from collections import Counter
 
 import pytest
 
+from parentcare import manifest
 from parentcare.data import pipeline
 from parentcare.data.papers import read_papers
 from tests.conftest import REPOSITORY
@@ -34,6 +36,42 @@ def test_a_record_says_where_it_comes_from(result):
     assert record["source"] == "sample-001.pdf" and record["extractor"].startswith("pypdfium2 ")
     assert record["synthetic"] is True and record["license"] == "CC0-1.0" and record["pages"] == [1, 2]
     assert record["summary_source"] == "author_abstract" and "numbers" in record["checks"]
+
+
+@pytest.mark.parametrize(
+    "page, expected",
+    [
+        ("제목\ndoi: 10.22251/jlcci.2023.23.1.101\n본문", "10.22251/jlcci.2023.23.1.101"),
+        ("제목\n10.22251/jlcci.2023.\n23.1.101\n본문", "title:제목"),
+        ("제목\n10.1234/abc.1.\n본문", "10.1234/abc.1"),
+        ("제목\n본문\n참고문헌\nBaron. 10.1037/0022-3514.51.6.1173", "title:제목"),
+        ("제목\nReferences\nART001234567", "title:제목"),
+    ],
+)
+def test_a_cited_or_a_cut_doi_is_not_the_papers_own(page, expected):
+    assert pipeline.find_paper_id({"pages": [page, "10.9/last"], "path": "a.hwpx"}, "제목") == expected
+
+
+def test_two_papers_that_got_one_id_are_both_kept(result):
+    (record,) = result["records"][:1]
+    other = record | {
+        "text": "교사의 소진과 직무 만족을 조사하였다. " * 9,
+        "summary": "교사의 소진은 만족과 함께 움직였다.",
+    }
+    files = [{"file": name, "records": [r], "refused": [], "report": {}} for name, r in (("a", record), ("b", other))]
+    kept, rejected = pipeline.collect_records([*files, files[0] | {"file": "c"}])
+    assert [r["paper_id"] for r in kept] == [record["paper_id"], f"{record['paper_id']}#b"]
+    assert kept[1]["id"] == f"{record['paper_id']}#b/whole" and [r["file"] for r in rejected] == ["c"]
+
+
+def test_a_name_that_is_no_utf_8_and_a_changed_licence_are_read(folder, tmp_path):
+    shutil.copy(SAMPLES / "sample-002.pdf", os.fsencode(folder) + b"/\xb3\xed\xb9\xae.pdf")
+    found = pipeline.process_folder(folder, tmp_path / "cache.jsonl", report=lambda line: None)
+    odd = next(result for result in found if result["file"] == "\\xb3\\xed\\xb9\\xae.pdf")
+    assert odd["records"][0]["source"] == odd["file"] and manifest.sha256(folder)
+    (folder / "about.json").write_text('{"*": {"license": "mine", "synthetic": false}}')
+    again = pipeline.process_folder(folder, tmp_path / "cache.jsonl", report=lambda line: None)
+    assert {record["license"] for result in again for record in result["records"]} == {"mine"}
 
 
 def test_a_section_record_has_only_what_its_section_bears_out(result):

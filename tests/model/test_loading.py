@@ -1,3 +1,5 @@
+import json
+
 import pytest
 
 from parentcare.model import loading
@@ -42,6 +44,19 @@ def test_a_card_too_small_is_an_error_that_names_the_demo(monkeypatch):
     monkeypatch.setattr("torch.cuda.mem_get_info", lambda: (4 * 2**30, 6 * 2**30))
     with pytest.raises(RuntimeError, match=r"6\.0 GiB(.|\n)*--demo"):
         loading.describe_card({"base_model": loading.RECIPE_BASE})
+
+
+@pytest.mark.parametrize(
+    "kind, limit, reason",
+    [("exaone4", 2048, "is a exaone4 model; 03 trains llama"), ("qwen2", 8192, "made for 4,096 tokens")],
+)
+def test_a_base_that_03_cannot_train_is_refused_before_it_is_loaded(tmp_path, kind, limit, reason):
+    config = {"model_type": kind, "max_position_embeddings": 4096, "num_hidden_layers": 2}
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=reason):
+        loading.check_base(str(tmp_path), limit)
+    (tmp_path / "config.json").write_text(json.dumps(config | {"model_type": "qwen2"}))
+    loading.check_base(str(tmp_path), 4096)
 
 
 def test_precision_names_are_checked():

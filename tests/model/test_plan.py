@@ -66,8 +66,10 @@ def test_a_cpu_plans_too_and_keeps_the_recipes_batch(monkeypatch):
 
 
 def test_a_plan_that_cannot_fit_says_what_would(monkeypatch):
-    with pytest.raises(MemoryError, match=r"one row of 8000 tokens .* MAX_SEQ_LENGTH = \d+ would fit"):
+    with pytest.raises(MemoryError, match=r"1 of the longest rows \(8000 tokens\) .* MAX_SEQ_LENGTH = \d+ would fit"):
         make_plan(monkeypatch, 7.0, [8000])
+    with pytest.raises(MemoryError, match=r"2 of the longest rows .* FIT_TO_CARD = True fewer at a time would fit"):
+        make_plan(monkeypatch, 9.5, [8000] * 8, RECIPE | {"fit_to_card": False})
     with pytest.raises(MemoryError, match="a smaller base would fit"):
         make_plan(monkeypatch, 5.0)
 

@@ -1,6 +1,9 @@
+import copy
+
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from tokenizers.processors import TemplateProcessing
 
 from parentcare.data.records import RejectedRow, normalise_text
 from parentcare.model.prompts import (
@@ -120,6 +123,16 @@ def test_a_base_without_eos_or_with_pad_as_eos_is_refused(demo_tokenizer):
     with pytest.raises(ValueError, match="no EOS"):
         check_tokenizer(Other())
     check_tokenizer(demo_tokenizer)
+
+
+def test_a_base_whose_texts_begin_with_bos_is_refused(demo_tokenizer):
+    other = copy.deepcopy(demo_tokenizer)
+    other.bos_token = other.eos_token
+    check_tokenizer(other)
+    first = TemplateProcessing(single=f"{other.bos_token} $A", special_tokens=[(other.bos_token, other.bos_token_id)])
+    other.backend_tokenizer.post_processor = first
+    with pytest.raises(ValueError, match="begins every text with"):
+        check_tokenizer(other)
 
 
 def test_the_marked_example_shows_what_is_trained(demo_tokenizer):

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from accelerate.data_loader import BatchSamplerShard, SeedableRandomSampler
+from accelerate.data_loader import BatchSamplerShard, SeedableRandomSampler, SkipBatchSampler
 from hypothesis import given
 from hypothesis import strategies as st
 from torch.utils.data import BatchSampler
@@ -172,13 +172,18 @@ def test_the_rows_of_a_step_are_right_where_tokens_are_balanced_between_ranks():
     # by its path: the package around it needs a GPU
     source = Path(importlib.util.find_spec("unsloth").origin).parent / "utils" / "token_budget.py"
     balance, lengths, seed, ranks = runpy.run_path(str(source))["TokenBalancedSampler"], list(range(1, 25)), 3407, []
+    names = ("per_device_train_batch_size", "gradient_accumulation_steps", "world_size")
+    args = SimpleNamespace(data_seed=seed, **dict.fromkeys(names, 2))
     for rank in range(2):
         shuffled = SeedableRandomSampler(range(24), generator=torch.Generator(), data_seed=seed)
         balanced = balance(shuffled, lengths, batch_size=2, grad_accum=2, world_size=2)
-        batches = BatchSampler(balanced, batch_size=2, drop_last=False)
-        ranks.append(list(BatchSamplerShard(batches, num_processes=2, process_index=rank)))
-    args = SimpleNamespace(per_device_train_batch_size=2, gradient_accumulation_steps=2, world_size=2, data_seed=seed)
-    for step in range(3):
+        batches = BatchSamplerShard(BatchSampler(balanced, batch_size=2, drop_last=False), 2, rank)
+        epoch = list(batches)
+        # gone on with after the first step of the second epoch
+        loader = SimpleNamespace(batch_sampler=batches, dataset=range(24))
+        training.TellEpoch().on_epoch_begin(args, state(4), None, train_dataloader=loader)
+        ranks.append([*epoch, [], [], *SkipBatchSampler(batches, skip_batches=2)])
+    for step in (0, 1, 2, 4, 5):
         dealt = [[row for batch in rank[2 * step : 2 * step + 2] for row in batch] for rank in ranks]
         assert sorted(itertools.chain(*dealt)) == sorted(training.rows_of_step(step + 1, 24, args))
         one, two = (sum(lengths[row] for row in rows) for rows in dealt)

@@ -106,9 +106,10 @@ def run_workflow(arguments: argparse.Namespace) -> None:
 
 
 def settle_settings(run: str, given: dict[str, dict], fresh: bool) -> dict[str, dict]:
-    """Return notebook → overridden parameters: what this run was ever given by --set, the newest first, kept with it.
+    """Return notebook → overridden parameters: with what --set gave 01 to 04 of this run before, which is kept with it.
 
-    Raises SystemExit, before anything is changed, for a finished run that would be made differently.
+    An upload is asked for each time. Raises SystemExit, before anything is changed, for a finished run that would be
+    made differently.
     """
     from parentcare.manifest import read_run, run_folder, write_json
 
@@ -116,15 +117,15 @@ def settle_settings(run: str, given: dict[str, dict], fresh: bool) -> dict[str, 
     before = content.get("set", {})
     kept = before | {notebook: before.get(notebook, {}) | chosen for notebook, chosen in given.items()}
     for notebook in given:
-        if remembered := kept[notebook].keys() - given[notebook].keys():
-            told = ", ".join(f"{name}={kept[notebook][name]}" for name in sorted(remembered))
+        if again := kept[notebook].keys() - given[notebook].keys():
+            told = ", ".join(f"{name}={kept[notebook][name]}" for name in sorted(again))
             print(f"{notebook}  with {told}, as this run was given before")
         if not fresh:
             _check_done(notebook, run, kept[notebook])
-    kept = {notebook: chosen for notebook, chosen in kept.items() if chosen}
-    if kept != before:
-        write_json(run_folder(run) / "run.json", content | {"set": kept})
-    return {notebook: kept.get(notebook, {}) for notebook in given}
+    remembered = {notebook: chosen for notebook, chosen in kept.items() if chosen and notebook in MAIN_NOTEBOOKS}
+    if remembered != before:
+        write_json(run_folder(run) / "run.json", content | {"set": remembered})
+    return {notebook: kept[notebook] for notebook in given}
 
 
 def _check_done(notebook: str, run: str, overrides: dict) -> tuple[str, list[str]]:

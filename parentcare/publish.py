@@ -36,9 +36,12 @@ def publish_run(run: str) -> None:
     for picture in (folder / "images").glob("*.png"):
         shutil.copyfile(picture, manifest.REPOSITORY / "images" / picture.name)
     kept = f"outputs/published/{run}"
-    for name in ("run.json", "evaluation.json"):
-        if (folder / name).exists():
-            manifest.write_atomically(manifest.REPOSITORY / kept / name, (folder / name).read_bytes())
+    # without what was given on command lines, an address to harvest with perhaps
+    told = {name: value for name, value in manifest.read_run(run).items() if name != "set"}
+    manifest.write_json(manifest.REPOSITORY / kept / "run.json", told)
+    if (folder / "evaluation.json").exists():
+        evaluation = (folder / "evaluation.json").read_bytes()
+        manifest.write_atomically(manifest.REPOSITORY / kept / "evaluation.json", evaluation)
     for path, text in texts.items():
         manifest.write_atomically(path, text)
     print(f"published run '{run}': {', '.join(sections)}, images/, {kept}, both READMEs")

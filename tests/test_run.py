@@ -38,6 +38,13 @@ def test_a_run_keeps_what_it_was_given_and_the_newest_counts(tmp_path, monkeypat
     assert run.settle_settings("another", {"01_build_dataset": {}}, False) == {"01_build_dataset": {}}
 
 
+def test_an_upload_is_asked_for_each_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(manifest, "HOME", tmp_path)
+    given = {"06_export": {"PUSH_TO": "me/model", "DRY_RUN": False}}
+    assert run.settle_settings("r", given, False) == given
+    assert run.settle_settings("r", {"06_export": {}}, False) == {"06_export": {}}
+
+
 def test_from_starts_at_that_notebook_and_an_unknown_one_is_named():
     assert run.choose_notebooks(run.parse_arguments(["--from", "03"]))[0] == "03_finetune"
     with pytest.raises(SystemExit, match="--from 09"):

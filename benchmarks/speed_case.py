@@ -222,27 +222,33 @@ def train(case, model, tokenizer, settings, rows, planned, extra) -> dict:
         **extra,
     )
     trainer.train()
-    left_out, block, blocks = case.steps
-    timed = [clock.steps[left_out + block * i : left_out + block * (i + 1)] for i in range(blocks)]
-    ranks = settings.world_size
-    speeds = [ranks * sum(s["tokens"] for s in part) / sum(s["seconds"] for s in part) for part in timed]
-    kept = clock.steps[left_out:]
+    found = read_clock(case, clock.steps, settings.world_size)
     logged = [row for row in trainer.state.log_history if "loss" in row]
-    found = {
+    found |= {
         "attention": attention_of(case),
-        "speeds": speeds,
-        "peak_gib": max(s["peak_gib"] for s in kept),
         "reserved_gib": torch.cuda.max_memory_reserved() / 2**30,
-        "tokens_per_step": ranks * sum(s["tokens"] for s in kept) / len(kept),
         "losses": [row["loss"] for row in logged],
         "first_gradient_norm": logged[0]["grad_norm"],
     }
     if planned:
+        kept = clock.steps[case.steps[0] :]
         seconds = sum(s["seconds"] for s in kept) / len(kept)
         log = [{"loss": 0.0, "seconds": 0.0}, {"loss": 0.0, "seconds": seconds}]
         peak = max(s["peak_gib"] for s in clock.steps)
         found["plan"] = planned | probe.compare_plan(planned, log, peak)
     return found
+
+
+def read_clock(case: Case, steps: list[dict], ranks: int) -> dict:
+    """Return the blocks' speeds in non-pad tokens/s of all ranks, and tokens and peak memory of the timed steps."""
+    left_out, block, blocks = case.steps
+    timed = [steps[left_out + block * i : left_out + block * (i + 1)] for i in range(blocks)]
+    kept = steps[left_out:]
+    return {
+        "speeds": [ranks * sum(s["tokens"] for s in part) / sum(s["seconds"] for s in part) for part in timed],
+        "peak_gib": max(s["peak_gib"] for s in kept),
+        "tokens_per_step": ranks * sum(s["tokens"] for s in kept) / len(kept),
+    }
 
 
 def main() -> None:
